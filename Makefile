@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make` lists the targets. A comment that starts with ## is the help text of its target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# What is shipped has no cgo in it; the race detector alone needs it (`race` below).
+export CGO_ENABLED := 0
+
+GO      ?= go
+GOFMT   ?= $(shell $(GO) env GOROOT)/bin/gofmt
+ARGS    ?=
+KILLS   ?= 30
+TIME    ?=
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Go modules with code in them. tools/ has none: staticcheck is run from it.
+MODULES     := $(patsubst %/,%,$(dir $(wildcard go.mod bench/go.mod)))
+STATICCHECK := $(GO) tool -modfile=$(CURDIR)/tools/go.mod staticcheck
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+# The steps of `check` share two cores with nobody, not even each other.
+.NOTPARALLEL:
+
+TEST_FLAGS ?= -count=1 -shuffle=on -timeout=15m
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## Serve the demo agent on loopback: make run ARGS="--store memory:"
+	$(GO) run ./cmd/errand dev $(ARGS)
+
+.PHONY: build
+build: ## Build bin/errand
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/errand ./cmd/errand
+
+.PHONY: test
+test: ## Run every test, those with real processes too
+	@for m in $(MODULES); do echo "== go test ./... in $$m"; (cd $$m && $(GO) test $(TEST_FLAGS) ./...); done
+
+.PHONY: race
+race: ## Run every test under the race detector; those that start real processes run in `test` alone
+	@for m in $(MODULES); do echo "== go test -race ./... in $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test -race -short $(TEST_FLAGS) ./...); done
+
+.PHONY: check
+check: lint generated test race ## All that must hold before a change goes in; CI runs this and nothing else
+	@echo "check: all good"
+
+.PHONY: fmt
+fmt: ## Format every Go file
+	$(GOFMT) -w .
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck, SPDX lines and the rules between rooms
+	@unformatted=$$($(GOFMT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run 'make fmt':"; echo "$$unformatted"; exit 1; fi
+	@for m in $(MODULES); do echo "== go vet and staticcheck in $$m"; (cd $$m && $(GO) vet ./... && $(STATICCHECK) ./...); done
+	$(GO) test . ./hack -count=1 -run 'House|Arrow|Depend|Libc'
+
+.PHONY: generate
+generate: ## Write generated files again (today none is: a file that is says "Code generated" and has a go:generate line)
+	@for m in $(MODULES); do (cd $$m && $(GO) generate ./...); done
+
+.PHONY: generated
+generated: ## Check that generated files are what `make generate` writes
+	@hack/generated.sh $(MAKE) --no-print-directory generate
+
+.PHONY: bench
+bench: ## Measure beside the peers: make bench ARGS="..."
+	cd bench && $(GO) run . $(ARGS)
+
+.PHONY: torture
+torture: ## Kill real servers and check what is left: make torture KILLS=300 TIME=30m
+	$(GO) test ./internal/prove -v -count=1 -timeout=0 -run Torture -args -kills=$(KILLS) $(if $(TIME),-time=$(TIME))
+
+.PHONY: release
+release: ## Build static binaries for every platform into dist/, with SHA256SUMS: make release VERSION=v0.1.0
+	@rm -rf dist && mkdir -p dist
+	@for p in $(PLATFORMS); do \
+		os=$${p%/*}; arch=$${p#*/}; out=dist/errand_$(VERSION)_$${os}_$$arch; \
+		if [ $$os = windows ]; then out=$$out.exe; fi; \
+		echo "$$out"; \
+		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/errand; \
+	done
+	@cd dist && if command -v sha256sum >/dev/null; then sha256sum errand_*; else shasum -a 256 errand_*; fi >SHA256SUMS
+	@cat dist/SHA256SUMS
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin dist

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+)
+
+// Request is what an executor needs of a call besides the message. It is kept
+// with the turn (and, of a cancellation, with its item).
+type Request struct {
+	// Metadata is the request's, not the message's.
+	Metadata map[string]any `json:"metadata,omitempty"`
+	// Params are the allow-listed service parameters.
+	Params map[string][]string `json:"params,omitempty"`
+	// Route is the wire's tenant field.
+	Route string `json:"route,omitempty"`
+	// Parked is the state that the task waited in when a follow-up was accepted.
+	Parked a2a.TaskState `json:"parked,omitempty"`
+}
+
+// EncodeRequest makes the stored form; nothing is nil.
+func EncodeRequest(r Request) ([]byte, error) {
+	if len(r.Metadata) == 0 && len(r.Params) == 0 && r.Route == "" && r.Parked == a2a.TaskStateUnspecified {
+		return nil, nil
+	}
+	type plain Request // the state's own MarshalJSON would write "unspecified"
+	var parked string
+	if r.Parked != a2a.TaskStateUnspecified {
+		parked = string(r.Parked)
+	}
+	b, err := json.Marshal(struct {
+		plain
+		Parked string `json:"parked,omitempty"`
+	}{plain(r), parked})
+	if err != nil {
+		return nil, fmt.Errorf("encode request data: %w", err)
+	}
+	return b, nil
+}
+
+// DecodeRequest reads what EncodeRequest wrote.
+func DecodeRequest(b []byte) (Request, error) {
+	var r Request
+	if len(b) == 0 {
+		return r, nil
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("request data: %w: %w", ErrCorrupt, err)
+	}
+	return r, nil
+}
+
+// DecodeMessage reads a stored message for an executor.
+func DecodeMessage(b []byte) (*a2a.Message, error) {
+	if b == nil {
+		return nil, nil
+	}
+	m := new(a2a.Message)
+	if err := json.Unmarshal(b, m); err != nil {
+		return nil, fmt.Errorf("message: %w: %w", ErrCorrupt, err)
+	}
+	return m, nil
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app turns settings into a node: it is the one visible place where
+// drivers and agents are chosen.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/errand-a2a/errand/internal/agent/demo"
+	"github.com/errand-a2a/errand/internal/node"
+	"github.com/errand-a2a/errand/internal/server"
+)
+
+// Dev are the settings of errand dev.
+type Dev struct {
+	Version string
+	// Listen is a loopback address with a port; 0 takes a free one.
+	Listen string
+	// Store is sqlite:PATH or memory:.
+	Store string
+	// MaxAttempts and MaxLosses replace the defaults of the retry policy; 0
+	// leaves them, task.Unlimited never gives up.
+	MaxAttempts, MaxLosses int
+	Log                    *slog.Logger
+}
+
+// drainTime is how long a stop waits for what runs. A developer's Ctrl-C
+// should not take long; what is cut off runs again at the next start.
+const drainTime = 3 * time.Second
+
+// Run serves the demo agent until ctx ends, and says on out what is served.
+func (d Dev) Run(ctx context.Context, out io.Writer) error {
+	began := time.Now()
+	addr, err := loopback(d.Listen)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; is another server using the port? Try --listen 127.0.0.1:0", addr, err)
+	}
+	defer ln.Close()
+	st, err := openStore(ctx, d.Store, d.Log)
+	if err != nil {
+		return err
+	}
+	n, url, err := d.node(ctx, st, ln.Addr())
+	if err != nil {
+		return errors.Join(err, st.Close())
+	}
+	d.banner(out, url, st.About(), time.Since(began))
+	return errors.Join(d.serve(ctx, n, ln), st.Close())
+}
+
+func (d Dev) node(ctx context.Context, st storeValue, addr net.Addr) (*node.Node, string, error) {
+	url := "http://" + addr.String()
+	a := demo.Agent()
+	if d.MaxAttempts > 0 {
+		a.Policy.Retry.MaxAttempts = d.MaxAttempts
+	}
+	if d.MaxLosses > 0 {
+		a.Policy.Retry.MaxLosses = d.MaxLosses
+	}
+	o := node.Options{Store: st, Agent: a, PublicURL: url, LoopbackOnly: true, Logger: d.Log}
+	o.Worker.ID = workerID()
+	o.Worker.Shutdown = drainTime
+	n, err := node.New(ctx, o)
+	return n, url, err
+}
+
+// serve runs the node and its listener until both have stopped.
+func (d Dev) serve(ctx context.Context, n *node.Node, ln net.Listener) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var group sync.WaitGroup
+	var runErr error
+	group.Go(func() {
+		defer stop()
+		runErr = n.Run(ctx)
+	})
+	err := server.Serve(ctx, ln, n.Handler(), server.ServeOptions{ShutdownTimeout: drainTime + time.Second, Log: d.Log})
+	stop()
+	group.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, runErr)
+}
+
+func workerID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
+}
+
+// loopback refuses addresses that others could reach: errand dev asks nobody
+// who they are.
+func loopback(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("--listen %q: want HOST:PORT, for example 127.0.0.1:8080", addr)
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return "", fmt.Errorf("--listen %q: errand dev has no authentication and listens on loopback only, for example 127.0.0.1:8080", addr)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func (d Dev) banner(out io.Writer, url string, a aboutValue, took time.Duration) {
+	where := a.Driver
+	if a.Location != "" {
+		where += " " + shortPath(a.Location)
+	}
+	lines := []string{
+		fmt.Sprintf("errand %s  ready in %d ms", d.Version, took.Milliseconds()),
+		"  A2A     " + url + "  (JSON-RPC and HTTP+JSON, A2A 1.0)",
+		"  Card    " + url + server.CardPath,
+		"  Store   " + where + ": " + a.Durable,
+		"  Agent   demo: count, sleep, ask, auth, fail, flaky, crash, hang, message, file, data, echo",
+		"  Auth    none: loopback only",
+		`Try:  errand send --stream "count to 20 every 200ms"`,
+	}
+	fmt.Fprintln(out, strings.Join(lines, "\n"))
+}
+
+// shortPath is the path as seen from here, where that is shorter.
+func shortPath(path string) string {
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, path); err == nil && !strings.HasPrefix(rel, "..") {
+			return rel
+		}
+	}
+	return path
+}

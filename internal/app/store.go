@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/store/memory"
+)
+
+type (
+	storeValue = store.Store
+	aboutValue = store.About
+)
+
+// openStore opens what a store URL names.
+func openStore(ctx context.Context, url string, log *slog.Logger) (store.Store, error) {
+	driver, where, _ := strings.Cut(url, ":")
+	switch {
+	case driver == "memory" && where == "":
+		return memory.New(memory.Options{}), nil
+	}
+	return nil, fmt.Errorf("--store %q: want sqlite:PATH or memory:", url)
+}

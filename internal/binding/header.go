@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package binding
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+// Read reads a body and validates it as JSON. The bytes are good until they are
+// given back with Release; an empty body is none.
+func (e *Edge) Read(w http.ResponseWriter, r *http.Request) (*[]byte, error) {
+	body, err := e.read(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(*body) == 0 {
+		return body, nil
+	}
+	if err := Validate(*body); err != nil {
+		e.Release(body)
+		return nil, err
+	}
+	return body, nil
+}
+
+func (e *Edge) read(w http.ResponseWriter, r *http.Request) (*[]byte, error) {
+	buf := e.buffer()
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return buf, nil
+	}
+	if err := checkContent(r.Header); err != nil {
+		e.Release(buf)
+		return nil, err
+	}
+	if r.ContentLength > e.opts.MaxBody {
+		e.Release(buf)
+		return nil, e.tooLarge()
+	}
+	// A deadline of the whole server would end streams too: the connection is
+	// read in the background to notice a client that leaves.
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(e.opts.BodyTimeout))
+	var err error
+	*buf, err = readAll(http.MaxBytesReader(w, r.Body, e.opts.MaxBody), *buf, r.ContentLength)
+	_ = rc.SetReadDeadline(time.Time{})
+	if err == nil {
+		return buf, nil
+	}
+	e.Release(buf)
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, e.tooLarge()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &task.Error{Kind: ErrBodyTimeout, Message: "the body did not arrive within " + e.opts.BodyTimeout.String()}
+	}
+	return nil, &task.Error{Kind: a2a.ErrInvalidRequest, Message: "the body ends too early", Cause: err}
+}
+
+func (e *Edge) tooLarge() error {
+	return task.Errorf(task.ErrTooLarge, "the body exceeds %d bytes", e.opts.MaxBody)
+}
+
+// readAll grows with what has arrived, not with what the client announces: that
+// costs the client nothing.
+func readAll(src io.Reader, buf []byte, announced int64) ([]byte, error) {
+	if want := min(announced+1, 16<<10); int64(cap(buf)) < want {
+		buf = make([]byte, 0, want)
+	}
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := src.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case err == io.EOF:
+			return buf, nil
+		case err != nil:
+			return buf, err
+		}
+	}
+}
+
+// checkContent wants JSON in UTF-8 as it is. A missing type is refused with the
+// wrong ones: a page in a browser can send one to any address without asking,
+// but not application/json.
+func checkContent(h http.Header) error {
+	if enc := h.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return task.Errorf(ErrMediaType, "Content-Encoding %s is not accepted; send the JSON uncompressed", Quote(enc))
+	}
+	ct := h.Get("Content-Type")
+	if ct == JSON || ct == A2AJSON {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(ct)
+	charset := params["charset"]
+	if err != nil || media != JSON && media != A2AJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return task.Errorf(ErrMediaType, "Content-Type %s is not accepted; send %s or %s in UTF-8", Quote(ct), JSON, A2AJSON)
+	}
+	return nil
+}
+
+// Key reads the Idempotency-Key header.
+func Key(h http.Header) (string, error) {
+	const name, most = "Idempotency-Key", 255
+	key, there, err := single(h, name)
+	if err != nil || !there {
+		return "", err
+	}
+	if key == "" || len(key) > most || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", task.Invalid(a2a.ErrInvalidParams, name, "must be 1 to %d visible ASCII characters", most)
+	}
+	return key, nil
+}
+
+// Cursor reads the Last-Event-ID header: the sequence of the last event that
+// the reader has. Without it, or with an empty one, there is no cursor.
+func Cursor(h http.Header) (*uint64, error) {
+	const name = "Last-Event-ID"
+	s, _, err := single(h, name)
+	if err != nil || s == "" {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || s[0] == '+' {
+		return nil, task.Invalid(a2a.ErrInvalidParams, name, "must be the decimal id of an event of this task's stream")
+	}
+	return &n, nil
+}
+
+func single(h http.Header, name string) (value string, there bool, err error) {
+	values := h[http.CanonicalHeaderKey(name)]
+	switch len(values) {
+	case 0:
+		return "", false, nil
+	case 1:
+		return values[0], true, nil
+	}
+	return "", true, task.Invalid(a2a.ErrInvalidParams, name, "stands there twice")
+}
+
+// Params returns the service parameters that an executor may see, by lower-case
+// name. It is a list of what may pass: credentials are not on it, and neither
+// is whatever else is invented.
+func Params(h http.Header) map[string][]string {
+	var params map[string][]string
+	for _, p := range [...]struct{ header, name string }{
+		{"A2a-Version", "a2a-version"},
+		{"A2a-Extensions", "a2a-extensions"},
+		{"Traceparent", "traceparent"},
+		{"Tracestate", "tracestate"},
+		{"Accept-Language", "accept-language"},
+		{"User-Agent", "user-agent"},
+		{"X-Request-Id", "x-request-id"},
+	} {
+		if values := h[p.header]; len(values) > 0 {
+			if params == nil {
+				params = make(map[string][]string, 4)
+			}
+			params[p.name] = values
+		}
+	}
+	return params
+}

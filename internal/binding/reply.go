@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package binding
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+// JSON and A2AJSON are the two names of the same format. 1.0.1 prefers the
+// second, but a2a-go's client takes an error for one only under the first.
+const (
+	JSON    = "application/json"
+	A2AJSON = "application/a2a+json"
+)
+
+// Negotiate chooses between the two: the second for those who name it.
+func Negotiate(accept []string) string {
+	for _, a := range accept {
+		if strings.Contains(a, A2AJSON) {
+			return A2AJSON
+		}
+	}
+	return JSON
+}
+
+// Write answers with the concatenation of the parts. A result may be large and
+// belongs to others, so the parts are not joined first.
+func (e *Edge) Write(w http.ResponseWriter, status int, contentType string, parts ...[]byte) {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	h := w.Header()
+	h["Content-Type"] = []string{contentType}
+	h["Content-Length"] = []string{strconv.Itoa(n)}
+	// Answers are about one caller's tasks, and errors about one moment.
+	h["Cache-Control"] = []string{"no-store"}
+	e.renew(http.NewResponseController(w))
+	w.WriteHeader(status)
+	for _, p := range parts {
+		if _, err := w.Write(p); err != nil {
+			return // the client is gone, or reads too slowly
+		}
+	}
+}
+
+// Headers sets what an error says outside its body.
+func (f Fault) Headers(h http.Header) {
+	if f.RetryAfter > 0 {
+		seconds := (f.RetryAfter + time.Second - 1) / time.Second
+		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+}
+
+// Refuse answers with an error in the form of the REST binding, which is also
+// that of every path that belongs to no binding.
+func (e *Edge) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	f := e.Explain(w, r, err)
+	f.Headers(w.Header())
+	e.Write(w, f.HTTP, Negotiate(r.Header["Accept"]), f.REST())
+}
+
+// renew gives the next write its time. It is nothing where the connection has
+// no deadlines, as in tests with a recorder.
+func (e *Edge) renew(rc *http.ResponseController) {
+	_ = rc.SetWriteDeadline(time.Now().Add(e.opts.WriteTimeout))
+}
+
+// protoDuration is google.protobuf.Duration in JSON: seconds with an s.
+func protoDuration(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
+}
+
+// NotAllowed answers a method that a path does not have.
+func (e *Edge) NotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
+	w.Header().Set("Allow", allow)
+	e.Refuse(w, r, NotAllowed(r.Method, allow))
+}
+
+// NotAllowed is the error of it.
+func NotAllowed(method, allow string) error {
+	return task.Errorf(ErrMethodNotAllowed, "%s is not served at this path; use %s", Quote(method), allow)
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rest is the HTTP+JSON binding of A2A (section 11 of the
+// specification) over the engine.
+package rest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"github.com/errand-a2a/errand/internal/binding"
+	"github.com/errand-a2a/errand/internal/engine"
+	"github.com/errand-a2a/errand/internal/sse"
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+// New returns the handler of every path below the base path.
+func New[F binding.Follower[engine.Frame]](e *binding.Edge, eng binding.Engine[engine.Call, engine.Reply, F]) http.Handler {
+	return &handler[F]{edge: e, engine: eng}
+}
+
+type handler[F binding.Follower[engine.Frame]] struct {
+	edge   *binding.Edge
+	engine binding.Engine[engine.Call, engine.Reply, F]
+}
+
+// ask is one request on its way through the handler.
+type ask struct {
+	target
+	query url.Values
+	// body points into a buffer that is released before the engine is asked.
+	body []byte
+	call engine.Call
+}
+
+func (h *handler[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a, err := h.check(w, r)
+	if err != nil {
+		h.edge.Refuse(w, r, err)
+		return
+	}
+	switch a.resource {
+	case messageStream, taskSubscribe:
+		h.stream(w, r, a)
+		return
+	}
+	result, err := h.answer(w, r, a)
+	if err != nil {
+		h.edge.Refuse(w, r, err)
+		return
+	}
+	h.edge.Write(w, http.StatusOK, binding.Negotiate(r.Header["Accept"]), result)
+}
+
+// check finds out what is asked for, and in which version.
+func (h *handler[F]) check(w http.ResponseWriter, r *http.Request) (*ask, error) {
+	path := r.URL.EscapedPath()
+	t, err := parse(path)
+	if err != nil {
+		return nil, err
+	}
+	version := binding.Version(r)
+	if t.resource == nothing {
+		if rest, ok := strings.CutPrefix(path, "/v1/"); ok && version == "" {
+			return nil, binding.Legacy(path, "/"+rest)
+		}
+		return nil, task.Errorf(binding.ErrNoSuchPath, "there is nothing at the path %s", binding.Quote(r.URL.Path))
+	}
+	if !t.resource.allows(r.Method) {
+		w.Header().Set("Allow", t.resource.allow())
+		return nil, binding.NotAllowed(r.Method, t.resource.allow())
+	}
+	if err := h.edge.CheckVersion(version); err != nil {
+		return nil, err
+	}
+	a := &ask{target: t, call: engine.Call{Params: binding.Params(r.Header)}}
+	if a.query, err = binding.ParseQuery(r.URL.RawQuery); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// route checks the agent that the path, the query and the body name.
+func (a *ask) route(inBody string) error {
+	inQuery, err := binding.TenantOf(a.query)
+	if err != nil {
+		return err
+	}
+	name, err := binding.SameRoute(a.tenant, inQuery, inBody)
+	if err != nil {
+		return err
+	}
+	return binding.CheckRoute(name)
+}
+
+// answer runs an operation that has one answer.
+func (h *handler[F]) answer(w http.ResponseWriter, r *http.Request, a *ask) ([]byte, error) {
+	ctx := r.Context()
+	switch a.resource {
+	case messageSend:
+		msg, err := h.message(w, r, a)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := h.engine.Send(ctx, a.call, msg)
+		return reply.JSON, err
+	case taskCancel:
+		req, err := readBody(h.edge, w, r, func(b []byte) (*a2a.CancelTaskRequest, error) { return binding.DecodeCancelOf(a.task, b) })
+		if err != nil {
+			return nil, err
+		}
+		if err := a.route(req.Tenant); err != nil {
+			return nil, err
+		}
+		return h.engine.Cancel(ctx, a.call, req)
+	}
+	if err := a.route(""); err != nil {
+		return nil, err
+	}
+	switch a.resource {
+	case oneTask:
+		return query(ctx, a, h.engine.Get, func(q url.Values) (*a2a.GetTaskRequest, error) { return binding.GetOf(a.task, q) })
+	case taskList:
+		return query(ctx, a, h.engine.List, binding.ListOf)
+	case extendedCard:
+		return nil, binding.ExtendedCardNotSupported()
+	}
+	return nil, binding.PushNotSupported()
+}
+
+func query[Q any](ctx context.Context, a *ask, run func(context.Context, engine.Call, *Q) ([]byte, error), read func(url.Values) (*Q, error)) ([]byte, error) {
+	req, err := read(a.query)
+	if err != nil {
+		return nil, err
+	}
+	return run(ctx, a.call, req)
+}
+
+// readBody decodes a body that may be absent. What it returns is a copy.
+func readBody[Q any](e *binding.Edge, w http.ResponseWriter, r *http.Request, decode func([]byte) (*Q, error)) (*Q, error) {
+	if r.Method == http.MethodGet {
+		return decode(nil)
+	}
+	body, err := e.Read(w, r)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Release(body)
+	return decode(*body)
+}
+
+func (h *handler[F]) message(w http.ResponseWriter, r *http.Request, a *ask) (*a2a.SendMessageRequest, error) {
+	msg, err := readBody(h.edge, w, r, binding.DecodeSend)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.route(msg.Tenant); err != nil {
+		return nil, err
+	}
+	a.call.Key, err = binding.Key(r.Header)
+	return msg, err
+}
+
+// stream runs an operation that answers with a stream. Until its first event it
+// can still be answered with an error and its own status.
+func (h *handler[F]) stream(w http.ResponseWriter, r *http.Request, a *ask) {
+	f, resumed, err := h.follow(w, r, a)
+	if err != nil {
+		h.edge.Refuse(w, r, err)
+		return
+	}
+	defer f.Close()
+	begun, err := binding.Stream(h.edge, w, r, binding.Source[engine.Frame]{
+		Next:      f.Next,
+		Frame:     func(dst []byte, f engine.Frame) []byte { return sse.AppendEvent(dst, f.Seq, f.Event) },
+		Fault:     func(dst []byte, f binding.Fault) []byte { return sse.AppendEvent(dst, 0, f.REST()) },
+		KeepAlive: sse.KeepAlive,
+	})
+	switch {
+	case begun:
+	case !errors.Is(err, io.EOF):
+		h.edge.Refuse(w, r, err)
+	case resumed:
+		// An EventSource comes back after every end, except after this status.
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		h.edge.EventStream(w)
+	}
+}
+
+func (h *handler[F]) follow(w http.ResponseWriter, r *http.Request, a *ask) (f F, resumed bool, err error) {
+	if a.resource == messageStream {
+		msg, err := h.message(w, r, a)
+		if err != nil {
+			return f, false, err
+		}
+		f, err = h.engine.Stream(r.Context(), a.call, msg)
+		return f, false, err
+	}
+	req, err := readBody(h.edge, w, r, func(b []byte) (*a2a.SubscribeToTaskRequest, error) { return binding.DecodeSubscribeOf(a.task, b) })
+	if err != nil {
+		return f, false, err
+	}
+	if err := a.route(req.Tenant); err != nil {
+		return f, false, err
+	}
+	cursor, err := binding.Cursor(r.Header)
+	if err != nil {
+		return f, false, err
+	}
+	f, err = h.engine.Subscribe(r.Context(), a.call, req, cursor)
+	return f, cursor != nil, err
+}

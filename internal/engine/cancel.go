@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"github.com/errand-a2a/errand/internal/live"
+	"github.com/errand-a2a/errand/internal/record"
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+// Cancel asks for a cancellation and waits for its outcome: the CANCELED task,
+// or TaskNotCancelable if the task ended otherwise or the agent refused. After
+// the grace period it takes the task over and writes CANCELED itself.
+func (e *Engine) Cancel(ctx context.Context, call Call, req *a2a.CancelTaskRequest) ([]byte, error) {
+	a, err := e.agent(call.Agent)
+	if err != nil {
+		return nil, err
+	}
+	head, err := e.head(ctx, call, req.ID)
+	if err != nil {
+		return nil, err
+	}
+	c := &cancellation{e: e, ref: head.Ref, agent: head.Agent, lis: e.Hub.Listen(head.Ref)}
+	defer c.lis.Close()
+	c.data, err = record.EncodeRequest(record.Request{Metadata: req.Metadata, Params: call.Params, Route: req.Tenant})
+	if err != nil {
+		return nil, task.Invalid(a2a.ErrInvalidParams, "metadata", "%s", err)
+	}
+	// The worker has the grace period; what it needs beyond that to notice and
+	// to commit is left to it before the task is taken from it.
+	grace := time.NewTimer(a.Policy.CancelGrace + 2*time.Second)
+	defer grace.Stop()
+	return c.run(ctx, grace.C)
+}
+
+// cancellation is one call of Cancel.
+type cancellation struct {
+	e     *Engine
+	ref   task.Ref
+	agent string
+	data  []byte
+	lis   *live.Listener
+}
+
+func (c *cancellation) run(ctx context.Context, grace <-chan time.Time) ([]byte, error) {
+	head, err := c.request(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for !head.Closed {
+		if head.Cancel == store.CancelRefused {
+			return nil, c.notCancelable(head, "the agent does not cancel this task")
+		}
+		if !head.Started {
+			if err := c.takeOver(ctx, head); err != nil {
+				return nil, err
+			}
+		} else {
+			select {
+			case <-c.lis.Bell():
+				c.lis.Take()
+			case <-grace:
+				if err := c.takeOver(ctx, head); err != nil {
+					return nil, err
+				}
+				grace = time.After(time.Second)
+			case <-ctx.Done():
+				return nil, stillRunning(ctx, c.ref.ID)
+			}
+		}
+		if head, _, err = c.e.Reader.Read(ctx, c.ref, ^uint64(0), 0); err != nil {
+			return nil, c.e.storeError("read task", err)
+		}
+	}
+	if head.State != string(a2a.TaskStateCanceled) {
+		return nil, c.notCancelable(head, "the task has ended")
+	}
+	_, s, err := c.e.open(ctx, c.ref)
+	if err != nil {
+		return nil, err
+	}
+	return record.AppendTask(nil, s, record.View{}), nil
+}
+
+func (c *cancellation) notCancelable(h store.Head, text string) error {
+	return &task.Error{
+		Kind: a2a.ErrTaskNotCancelable, Message: text + "; its state is " + h.State,
+		Meta: map[string]string{"taskId": c.ref.ID, "state": h.State},
+	}
+}
+
+// request records the wish and tells or starts whoever fulfils it.
+func (c *cancellation) request(ctx context.Context) (store.Head, error) {
+	req := &store.CancelRequest{Ref: c.ref, Request: c.data}
+	taker, reserved := c.e.Worker.Reserve(c.agent)
+	if reserved {
+		req.Claim = &taker
+	}
+	res, err := c.e.Intake.RequestCancel(ctx, req)
+	if reserved && (err != nil || res.Claim == nil) {
+		c.e.Worker.Release(c.agent)
+	}
+	switch {
+	case err != nil:
+		return store.Head{}, c.e.storeError("request cancel", err)
+	case res.Claim != nil:
+		c.e.Worker.Start(res.Claim)
+	case res.Head.Running:
+		c.e.Worker.Hint(c.ref)
+	default:
+		c.e.Worker.Ring(c.agent)
+	}
+	return res.Head, nil
+}
+
+// takeOver writes CANCELED in place of whoever holds the task as head has it.
+// Losing the race to somebody else is not an error: the caller looks again.
+func (c *cancellation) takeOver(ctx context.Context, head store.Head) error {
+	a, err := c.closing(ctx, head)
+	if err != nil {
+		return err
+	}
+	_, err = c.e.Intake.Append(ctx, a.op)
+	switch {
+	case err == nil:
+		_, s, err := c.e.open(ctx, c.ref)
+		if err != nil {
+			return err
+		}
+		c.e.Hub.Publish(c.ref, live.Tail{Records: []record.Record{a.rec}, DoneTurn: head.LastTurn, Settled: s})
+		return nil
+	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNewerTurn), errors.Is(err, store.ErrClosed):
+		return nil
+	}
+	return c.e.storeError("cancel", err)
+}
+
+type closing struct {
+	op  *store.Append
+	rec record.Record
+}
+
+func (c *cancellation) closing(ctx context.Context, head store.Head) (*closing, error) {
+	now := c.e.now()
+	turn := min(head.DoneTurn+1, head.LastTurn)
+	ev := &a2a.TaskStatusUpdateEvent{
+		TaskID: a2a.TaskID(head.ID), ContextID: head.ContextID,
+		Status: a2a.TaskStatus{State: a2a.TaskStateCanceled, Timestamp: &now},
+	}
+	queued, err := c.e.Reader.Turns(ctx, c.ref, turn, 0)
+	if err != nil {
+		return nil, c.e.storeError("read turns", err)
+	}
+	ev.Metadata = task.CanceledTurns(store.MessageIDs(queued))
+	seq := head.LastSeq + 1
+	raw, change, err := record.Encode(ev, record.Stamp{Seq: seq})
+	if err != nil {
+		return nil, &internalError{"encode CANCELED", err}
+	}
+	rec := record.Record{Seq: seq, Turn: turn, Closes: true, Event: raw}
+	return &closing{rec: rec, op: &store.Append{
+		Ref: c.ref, Epoch: head.Epoch, LastSeq: head.LastSeq, TakeEpoch: true, LastTurn: head.LastTurn,
+		Batch: &store.Batch{First: seq, Last: seq, Body: record.EncodeBatch([]record.Record{rec})},
+		View: &store.View{
+			State: string(a2a.TaskStateCanceled), StatusAt: change.Status.At, Listed: true, Closed: true,
+		},
+	}}, nil
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package node builds a running replica from its parts: a store, agents, the
+// engine that accepts, the worker that runs, and the HTTP handler in front.
+// It is the one place where rooms that do not know each other are joined.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"github.com/errand-a2a/errand/internal/agent"
+	"github.com/errand-a2a/errand/internal/binding"
+	"github.com/errand-a2a/errand/internal/binding/jsonrpc"
+	"github.com/errand-a2a/errand/internal/binding/rest"
+	"github.com/errand-a2a/errand/internal/engine"
+	"github.com/errand-a2a/errand/internal/live"
+	"github.com/errand-a2a/errand/internal/server"
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/task"
+	"github.com/errand-a2a/errand/internal/worker"
+)
+
+// Options are the parts of a node. Store and Agent are required.
+type Options struct {
+	Store store.Store
+	Agent agent.Agent
+	// PublicURL is where clients reach the node; the card says it.
+	PublicURL string
+	// Prefix is the path that the handler is mounted under, where nobody strips it.
+	Prefix string
+	// LoopbackOnly refuses requests with a Host or Origin of elsewhere.
+	LoopbackOnly bool
+
+	Engine   engine.Limits
+	Followed live.Limits
+	KeyTTL   time.Duration
+	Worker   worker.Options // ID, Limits and durations; the rest is filled in
+	Binding  binding.Options
+	Logger   *slog.Logger
+}
+
+// Node is a replica.
+type Node struct {
+	o       Options
+	engine  *engine.Engine
+	worker  *worker.Worker
+	hub     *live.Hub
+	handler http.Handler
+	drain   context.CancelFunc
+
+	mu    sync.Mutex
+	state phase
+}
+
+type phase int
+
+const (
+	idle phase = iota
+	running
+	stopped
+)
+
+// ErrRan is returned by a second Run: a node runs once.
+var ErrRan = errors.New("the node has run already")
+
+// New puts a node together. It does no work before Run.
+func New(ctx context.Context, o Options) (*Node, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	agents, err := agent.NewRegistry(o.Agent)
+	if err != nil {
+		return nil, err
+	}
+	key, err := o.Store.Secret(ctx, "page-token")
+	if err != nil {
+		return nil, fmt.Errorf("read the key of page tokens: %w", err)
+	}
+	n := &Node{o: o, hub: live.NewHub(o.Followed)}
+	w := o.Worker
+	w.Queue, w.Reader, w.Hub, w.Agents = o.Store, o.Store, n.hub, agents
+	if w.Logger == nil {
+		w.Logger = o.Logger
+	}
+	n.worker = worker.New(w)
+	n.engine = engine.New(engine.Options{
+		Intake: o.Store, Reader: o.Store, Hub: n.hub, Agents: agents, Worker: n.worker,
+		TokenKey: key, Gate: n.gate, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
+	})
+	return n, n.serve()
+}
+
+// serve makes the handler.
+func (n *Node) serve() error {
+	b := n.o.Binding
+	b.Drain, n.drain = context.WithCancel(context.Background())
+	if b.Log == nil {
+		b.Log = n.o.Logger
+	}
+	edge := binding.NewEdge(b)
+	card, err := binding.NewCard(edge, n.o.Agent.Card, n.o.PublicURL)
+	if err != nil {
+		return fmt.Errorf("agent card: %w", err)
+	}
+	n.handler, err = server.New(server.Options{
+		JSONRPC: jsonrpc.New[*engine.Follower](edge, n.engine),
+		REST:    rest.New[*engine.Follower](edge, n.engine),
+		Card:    card, Edge: edge, Prefix: n.o.Prefix, Ready: n.ready,
+		LoopbackOnly: n.o.LoopbackOnly, Log: n.o.Logger,
+	})
+	if err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	return nil
+}
+
+// Handler serves both bindings, the card and the health checks.
+func (n *Node) Handler() http.Handler { return n.handler }
+
+// Engine accepts and answers calls made in this process.
+func (n *Node) Engine() *engine.Engine { return n.engine }
+
+// Run works until ctx ends and then drains. Streams end at once, since their
+// readers can resume elsewhere; what runs may finish within the shutdown time.
+func (n *Node) Run(ctx context.Context) error {
+	if !n.enter() {
+		return ErrRan
+	}
+	go func() {
+		<-ctx.Done()
+		n.set(stopped)
+		n.drain()
+	}()
+	err := n.worker.Run(ctx)
+	n.set(stopped)
+	return err
+}
+
+func (n *Node) enter() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state != idle {
+		return false
+	}
+	n.state = running
+	return true
+}
+
+func (n *Node) set(p phase) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.state = p
+}
+
+// gate refuses sends while nothing would run them.
+func (n *Node) gate() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch n.state {
+	case idle:
+		return &task.Error{Kind: task.ErrUnavailable, RetryAfter: time.Second, Message: "no worker runs yet; nothing was accepted"}
+	case stopped:
+		return &task.Error{Kind: task.ErrUnavailable, RetryAfter: time.Second, Message: "the server is stopping; nothing was accepted"}
+	}
+	return nil
+}
+
+func (n *Node) ready(ctx context.Context) error {
+	if n.gate() != nil {
+		return server.NotReady("no worker runs")
+	}
+	if err := n.o.Store.Ready(ctx); err != nil {
+		n.o.Logger.Warn("not ready", "error", err)
+		return server.NotReady("the store cannot commit")
+	}
+	return nil
+}
+
+// Follow follows a task of the unnamed owner from a sequence.
+func (n *Node) Follow(ctx context.Context, id a2a.TaskID, after uint64) (*engine.Follower, error) {
+	return n.engine.Subscribe(ctx, engine.Call{}, &a2a.SubscribeToTaskRequest{ID: id}, &after)
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"github.com/errand-a2a/errand/internal/live"
+	"github.com/errand-a2a/errand/internal/record"
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+// minSnapshot is the size of a log that is not worth a snapshot yet, in bytes.
+const minSnapshot = 16 << 10
+
+// commitBatch is what one commit records.
+type commitBatch struct {
+	recs    []record.Record
+	bytes   int
+	view    *store.View
+	snap    *store.Snapshot
+	settled *task.State
+	closes  bool
+	refuse  bool // RefuseCancel
+}
+
+// take moves what is pending into a batch. Whatever depends on the state is
+// made here, while nobody can fold in more.
+func (at *attempt) take(f *verdict) *commitBatch {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	refuse := at.cancel.refusing
+	at.cancel.refusing = false
+	if len(at.pending) == 0 && f == nil && !refuse {
+		return nil
+	}
+	b := &commitBatch{recs: at.pending, bytes: at.bytes, closes: at.state.Closed(), refuse: refuse}
+	at.pending = nil
+	at.flight = len(b.recs)
+	if len(b.recs) > 0 {
+		b.view = &store.View{
+			State: string(at.state.Status.State), StatusAt: at.state.Status.At,
+			Listed: at.state.Exists(), Closed: b.closes,
+		}
+	}
+	at.snapshot(b)
+	waits := at.state.Status.State == a2a.TaskStateAuthRequired
+	if (f != nil && f.endsTurn() || waits || b.closes) && at.w.o.Hub.Listening(at.ref) {
+		b.settled = at.state.Freeze()
+	}
+	return b
+}
+
+// snapshot is written at the end of a task and when the log since the last one
+// outweighs it, so that the total stays in proportion to the log.
+func (at *attempt) snapshot(b *commitBatch) {
+	if len(b.recs) == 0 || at.state.Reply != nil {
+		return
+	}
+	at.tailBytes += int64(b.bytes)
+	if !b.closes && at.tailBytes < max(at.snapBytes, minSnapshot) {
+		return
+	}
+	body := record.EncodeSnapshot(at.state)
+	b.snap = &store.Snapshot{Seq: at.state.Seq, Body: body}
+	at.snapBytes, at.tailBytes = int64(len(body)), 0
+}
+
+// commit appends what is pending, with f as the end of the attempt if it is
+// not nil, and goes on trying until it is in the log or the task is somebody
+// else's.
+func (at *attempt) commit(f *verdict) {
+	b := at.take(f)
+	if b == nil {
+		return
+	}
+	for try := 0; ; try++ {
+		if err := at.annotate(b); err != nil {
+			at.log.Warn("cannot read the queued turns; trying again", "error", err)
+			if !at.pause(try) {
+				return
+			}
+			continue
+		}
+		ans, err := at.w.o.Queue.Append(context.Background(), at.operation(b, f))
+		switch {
+		case err == nil:
+			at.landed(b, f, ans)
+			return
+		case errors.Is(err, store.ErrNewerTurn):
+			at.relearn()
+		case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrNotFound):
+			if try > 0 && at.isIn(b) {
+				at.landed(b, f, store.Appended{LastTurn: at.lastTurn})
+				return
+			}
+			at.lose()
+			return
+		case errors.Is(err, store.ErrStopped):
+			at.lose()
+			return
+		default:
+			if try == 0 {
+				at.log.Warn("commit failed; trying again", "error", err)
+			}
+			if !at.pause(try) {
+				return
+			}
+		}
+	}
+}
+
+// pause waits before the next try; it gives up when the server stops.
+func (at *attempt) pause(try int) bool {
+	wait := min(10*time.Millisecond<<min(try, 10), time.Second)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-at.w.draining:
+		at.lose()
+		return false
+	}
+}
+
+func (at *attempt) operation(b *commitBatch, f *verdict) *store.Append {
+	op := &store.Append{
+		Ref: at.ref, Epoch: at.claim.Head.Epoch, LastSeq: at.committed, LastTurn: at.lastTurn,
+		Item: at.claim.Item, View: b.view, Snapshot: b.snap, RefuseCancel: b.refuse,
+	}
+	if n := len(b.recs); n > 0 {
+		op.Batch = &store.Batch{First: b.recs[0].Seq, Last: b.recs[n-1].Seq, Body: record.EncodeBatch(b.recs)}
+	}
+	if f == nil {
+		op.Extend = at.w.o.Lease
+		return op
+	}
+	op.Finish = &f.finish
+	op.Attempt = at.account(f)
+	return op
+}
+
+// account is the row of the table of attempts; a clean run needs none.
+func (at *attempt) account(f *verdict) *store.Attempt {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if f.outcome == outcomeCompleted && len(at.refused) == 0 {
+		return nil
+	}
+	row := &store.Attempt{
+		Item: at.claim.Item, Number: at.claim.Attempt, Worker: at.w.o.ID, Epoch: at.claim.Head.Epoch,
+		Outcome: f.outcome, Stack: f.stack, Refused: at.refused,
+		StartedAt: at.began, Duration: at.w.o.Now().Sub(at.began),
+	}
+	if f.err != nil {
+		row.Error = f.err.Error()
+	}
+	return row
+}
+
+// landed publishes what was committed. Only now may anybody see it.
+func (at *attempt) landed(b *commitBatch, f *verdict, ans store.Appended) {
+	if n := len(b.recs); n > 0 {
+		at.committed = b.recs[n-1].Seq
+	}
+	at.mu.Lock()
+	at.flight = 0
+	at.bytes -= b.bytes
+	at.mu.Unlock()
+	at.room.Broadcast()
+	done := at.claim.Head.DoneTurn
+	switch {
+	case b.closes:
+		done = at.lastTurn
+	case f != nil && f.finish.EndTurn:
+		done = at.claim.Item.Turn
+	}
+	if len(b.recs) > 0 || f != nil {
+		at.w.o.Hub.Publish(at.ref, live.Tail{Records: b.recs, DoneTurn: done, Settled: b.settled})
+	}
+	if b.refuse {
+		at.w.o.Hub.Nudge(at.ref)
+	}
+	for _, name := range ans.Due {
+		at.w.Ring(name)
+	}
+	if f == nil {
+		at.hear(store.BeatAnswer{LastTurn: ans.LastTurn, Cancel: ans.Cancel, CancelRequest: ans.CancelRequest})
+	}
+}
+
+// lose ends the attempt without another write: the task has another owner, or
+// the store is gone.
+func (at *attempt) lose() {
+	at.lost = true
+	at.stop(ErrLost)
+	at.log.Warn("lost the task; nothing more is written")
+}
+
+// isIn finds out whether a batch whose commit was in doubt is in the log: the
+// epoch is still ours and the last sequence is that of the batch.
+func (at *attempt) isIn(b *commitBatch) bool {
+	head, _, err := at.w.o.Reader.Read(context.Background(), at.ref, ^uint64(0), 0)
+	if err != nil || len(b.recs) == 0 {
+		return false
+	}
+	return head.Epoch == at.claim.Head.Epoch && head.LastSeq == b.recs[len(b.recs)-1].Seq
+}
+
+// relearn reads how many turns there are: one was accepted meanwhile.
+func (at *attempt) relearn() {
+	head, _, err := at.w.o.Reader.Read(context.Background(), at.ref, ^uint64(0), 0)
+	if err == nil {
+		at.lastTurn = max(at.lastTurn, head.LastTurn)
+	}
+}
+
+// annotate names the messages of the turns that the end of the task cancels in
+// its terminal event. The event is encoded again: the commit that would have
+// shown it was refused, or was not tried yet.
+func (at *attempt) annotate(b *commitBatch) error {
+	if !b.closes || len(b.recs) == 0 || at.state.Reply != nil || at.lastTurn <= max(at.own, at.annotated) {
+		return nil
+	}
+	turns, err := at.w.o.Reader.Turns(context.Background(), at.ref, at.own, 0)
+	if err != nil {
+		return fmt.Errorf("read turns: %w", err)
+	}
+	last := &b.recs[len(b.recs)-1]
+	raw, change, err := withMetadata(*last, task.CanceledTurns(store.MessageIDs(turns)))
+	if err != nil {
+		return err
+	}
+	last.Event = raw
+	at.mu.Lock()
+	at.state.Amend(change.Metadata)
+	at.mu.Unlock()
+	b.snap = &store.Snapshot{Seq: at.state.Seq, Body: record.EncodeSnapshot(at.state)}
+	if b.settled != nil {
+		b.settled = at.state.Freeze()
+	}
+	at.annotated = at.lastTurn
+	return nil
+}
+
+// withMetadata encodes a recorded event again with more metadata.
+func withMetadata(r record.Record, meta map[string]any) (task.Raw, *task.Change, error) {
+	var sr a2a.StreamResponse
+	if err := json.Unmarshal(r.Event, &sr); err != nil {
+		return nil, nil, fmt.Errorf("decode event %d: %w", r.Seq, err)
+	}
+	for k, v := range meta {
+		sr.Event.SetMeta(k, v)
+	}
+	return record.Encode(sr.Event, record.Stamp{Seq: r.Seq, Attempt: r.Attempt})
+}

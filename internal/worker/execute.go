@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"github.com/errand-a2a/errand/internal/agent"
+	"github.com/errand-a2a/errand/internal/record"
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+type events = iter.Seq2[a2a.Event, error]
+
+// execute runs the executor to its end. For a cancel item nothing executes.
+func (at *attempt) execute() {
+	var res result
+	if at.claim.Item.Kind == store.CancelItem {
+		at.startCancel(at.claim.Request)
+	} else {
+		res = at.iterate(func() events {
+			ctx, ec := at.executorContext(at.ctx, at.turn.Message, at.req)
+			return at.agent.Executor.Execute(ctx, ec)
+		})
+	}
+	at.mu.Lock()
+	at.exec = &res
+	at.mu.Unlock()
+	at.signal()
+}
+
+// iterate feeds an iterator of the executor into the attempt. A panic is an
+// error with a stack.
+func (at *attempt) iterate(begin func() events) (res result) {
+	defer func() {
+		if p := recover(); p != nil {
+			res = result{err: fmt.Errorf("panic: %v", p), stack: string(debug.Stack())}
+		}
+	}()
+	for ev, err := range begin() {
+		if err != nil {
+			return result{err: err}
+		}
+		if ev == nil {
+			continue
+		}
+		if !at.accept(ev) {
+			break
+		}
+	}
+	return result{}
+}
+
+// executorContext restores on this worker what the caller had.
+func (at *attempt) executorContext(ctx context.Context, msg *a2a.Message, req record.Request) (context.Context, *a2asrv.ExecutorContext) {
+	params := a2asrv.NewServiceParams(req.Params)
+	user := &a2asrv.User{Name: at.ref.Principal, Authenticated: at.ref.Principal != ""}
+	ctx, call := a2asrv.NewCallContext(ctx, params)
+	call.User = user
+	ctx = agent.WithRun(ctx, &agent.Run{Attempt: at.claim.Attempt, Report: at.report})
+	ec := &a2asrv.ExecutorContext{
+		Message: msg, TaskID: a2a.TaskID(at.ref.ID), ContextID: at.claim.Head.ContextID,
+		Metadata: req.Metadata, User: user, ServiceParams: params, Tenant: req.Route,
+	}
+	if at.claim.Attempt > 1 || at.claim.Item.Turn > 1 || at.claim.Item.Kind == store.CancelItem || msg == nil {
+		at.mu.Lock()
+		defer at.mu.Unlock()
+		if at.state.Exists() {
+			ec.StoredTask = at.view.task(at.state)
+		}
+	}
+	return ctx, ec
+}
+
+// limitTimer fires when a timeout of the policy may have come.
+func (at *attempt) limitTimer() *time.Timer {
+	d, ok := at.untilLimit()
+	t := time.NewTimer(max(d, 0))
+	if !ok {
+		t.Stop()
+	}
+	return t
+}
+
+func (at *attempt) untilLimit() (time.Duration, bool) {
+	p := at.agent.Policy
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	now := at.w.o.Now()
+	d, ok := time.Duration(0), false
+	if p.AttemptTimeout > 0 {
+		d, ok = at.began.Add(p.AttemptTimeout).Sub(now), true
+	}
+	if p.InactivityTimeout > 0 {
+		if i := at.lastAt.Add(p.InactivityTimeout).Sub(now); !ok || i < d {
+			d, ok = i, true
+		}
+	}
+	return d, ok
+}
+
+// checkLimits stops an attempt that has taken too long.
+func (at *attempt) checkLimits(t *time.Timer) {
+	d, ok := at.untilLimit()
+	if !ok || at.claim.Item.Kind == store.CancelItem {
+		return
+	}
+	if d > 0 {
+		t.Reset(d)
+		return
+	}
+	cause := ErrInactive
+	if p := at.agent.Policy; p.AttemptTimeout > 0 && at.w.o.Now().Sub(at.began) >= p.AttemptTimeout {
+		cause = ErrTimeout
+	}
+	at.mu.Lock()
+	if at.end == task.EndNone && at.exec == nil {
+		at.expired = cause
+		at.ended = true
+	}
+	at.mu.Unlock()
+	at.room.Broadcast()
+	at.stop(cause)
+}
+
+// cleanup calls the executor's Cleanup, once an attempt, after its last commit
+// and, if it comes to an end at all, after the executor has.
+func (at *attempt) cleanup(done <-chan struct{}) {
+	timer := time.NewTimer(at.agent.Policy.CancelGrace)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		at.log.Error("the executor does not end although its context was cancelled")
+	}
+	cleaner, ok := at.agent.Executor.(a2asrv.AgentExecutionCleaner)
+	if !ok {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			at.log.Error("panic in Cleanup", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	ctx, ec := at.executorContext(at.ctx, at.turn.Message, at.req)
+	result, err := at.outcome()
+	cleaner.Cleanup(ctx, ec, result, err)
+}
+
+// outcome is what Cleanup is told.
+func (at *attempt) outcome() (a2a.SendMessageResult, error) {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	var err error
+	switch {
+	case at.lost:
+		err = ErrLost
+	case at.expired != nil:
+		err = at.expired
+	case at.exec != nil:
+		err = at.exec.err
+	}
+	if at.state.Reply != nil {
+		m := new(a2a.Message)
+		if json.Unmarshal(at.state.Reply.Raw, m) == nil {
+			return m, err
+		}
+	}
+	if at.state.Exists() {
+		return at.view.task(at.state), err
+	}
+	return nil, err
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+
+	"github.com/errand-a2a/errand/internal/agent"
+	"github.com/errand-a2a/errand/internal/record"
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+// readAhead bounds what is read from a log at once, in bytes.
+const readAhead = 1 << 20
+
+// prepare folds the task, and records what opens the turn and the attempt.
+func (at *attempt) prepare() error {
+	c := at.claim
+	var err error
+	if at.req, err = record.DecodeRequest(c.Request); err != nil {
+		return err
+	}
+	msg, err := record.DecodeMessage(c.Message)
+	if err != nil {
+		return err
+	}
+	at.turn = &task.Turn{
+		TaskID: at.ref.ID, ContextID: c.Head.ContextID, Number: c.Item.Turn, Attempt: c.Attempt,
+		Message: msg, Parked: at.req.Parked, RetryFailed: at.agent.Policy.RetryFailed,
+		EncodePart: func(p *a2a.Part) ([]byte, error) { return record.AppendPart(nil, p) },
+	}
+	if err := at.loadState(); err != nil {
+		return err
+	}
+	if c.Item.Kind == store.CancelItem {
+		return nil
+	}
+	at.mu.Lock()
+	at.openTurn()
+	at.mu.Unlock()
+	if c.Attempt > 1 {
+		return at.openAttempt()
+	}
+	return nil
+}
+
+// loadState folds what is stored; a task that was just here is still warm.
+func (at *attempt) loadState() error {
+	h := at.claim.Head
+	if h.LastSeq == 0 {
+		at.state = task.NewState(h.ID, h.ContextID)
+		at.view = &view{}
+		return nil
+	}
+	if e := at.w.warm.take(at.ref, h.LastSeq); e != nil {
+		at.state, at.view = e.state, e.view
+		return nil
+	}
+	st, err := at.w.o.Reader.Load(context.Background(), at.ref)
+	if err != nil {
+		return fmt.Errorf("load task: %w", err)
+	}
+	var snapshot []byte
+	if st.Snapshot != nil {
+		snapshot = st.Snapshot.Body
+	}
+	tail := make([][]byte, len(st.Tail))
+	for i, b := range st.Tail {
+		tail[i] = b.Body
+	}
+	if at.state, err = record.Open(h.ID, h.ContextID, snapshot, tail); err != nil {
+		return err
+	}
+	if at.state.Seq != h.LastSeq {
+		return fmt.Errorf("the log ends at %d, the claim said %d", at.state.Seq, h.LastSeq)
+	}
+	at.view = &view{}
+	return nil
+}
+
+// openTurn records the opening of a turn that nobody opened when it was
+// accepted, because it had to wait. The caller holds at.mu.
+func (at *attempt) openTurn() {
+	if at.claim.Item.Turn == 1 || at.state.HasMessage(at.claim.MessageID) {
+		return
+	}
+	if !task.Interrupted(at.turn.Parked) || at.claim.Attempt == 1 {
+		at.turn.Parked = at.state.Status.State
+	}
+	at.record(at.turn.Status(a2a.TaskStateWorking, "", at.now()), record.Stamp{},
+		&task.Message{ID: at.claim.MessageID, Raw: at.claim.Message})
+}
+
+// openAttempt records that the turn runs again and, as the agent's policy has
+// it, takes back what the runs before have left.
+func (at *attempt) openAttempt() error {
+	base, err := at.base()
+	if err != nil {
+		return err
+	}
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	now := at.now()
+	if !at.state.Exists() {
+		at.record(at.turn.Submitted(now), record.Stamp{}, nil)
+	}
+	at.record(at.turn.Status(a2a.TaskStateWorking, "", now), record.Stamp{}, nil)
+	if base != nil {
+		at.resetTo(base)
+	}
+	return nil
+}
+
+// base is the task as it was before the turn, nil if nothing has to be taken
+// back.
+func (at *attempt) base() (*task.State, error) {
+	if at.agent.Policy.OnRetry == agent.KeepArtifacts || len(at.state.Artifacts) == 0 {
+		return nil, nil
+	}
+	base := task.NewState(at.ref.ID, at.claim.Head.ContextID)
+	for at.claim.Item.Turn > 1 && base.Seq < at.claim.TurnSeq {
+		_, batches, err := at.w.o.Reader.Read(context.Background(), at.ref, base.Seq, readAhead)
+		if err != nil {
+			return nil, fmt.Errorf("read log: %w", err)
+		}
+		if len(batches) == 0 {
+			return nil, fmt.Errorf("the log ends at %d before the turn began at %d", base.Seq, at.claim.TurnSeq)
+		}
+		if err := foldUpTo(base, batches, at.claim.TurnSeq); err != nil {
+			return nil, err
+		}
+	}
+	return base, nil
+}
+
+func foldUpTo(s *task.State, batches []store.Batch, upTo uint64) error {
+	for _, b := range batches {
+		recs, err := record.DecodeBatch(b.Body)
+		if err != nil {
+			return err
+		}
+		n, _ := slices.BinarySearchFunc(recs, upTo+1, func(r record.Record, seq uint64) int {
+			return int(int64(r.Seq) - int64(seq))
+		})
+		if err := record.Fold(s, recs[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resetTo gives every artifact that differs from base its content of then, or
+// takes it away. The caller holds at.mu.
+func (at *attempt) resetTo(base *task.State) {
+	for _, a := range slices.Clone(at.state.Artifacts) {
+		old, known := base.Artifact(a.ID)
+		if known && sameArtifact(a, old) {
+			continue
+		}
+		st := record.Stamp{Seq: at.state.Seq + 1, Attempt: at.claim.Attempt, Superseded: !known}
+		raw, change := record.EncodeReset(at.ref.ID, at.claim.Head.ContextID, a.ID, old, st)
+		at.push(raw, change, nil)
+	}
+}
+
+func sameArtifact(a, b *task.Artifact) bool {
+	return a.Name == b.Name && a.Description == b.Description && len(a.Metadata) == len(b.Metadata) &&
+		slices.EqualFunc(a.Parts, b.Parts, func(x, y task.Raw) bool { return bytes.Equal(x, y) })
+}

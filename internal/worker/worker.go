@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package worker claims work items and runs them: it calls the executors,
+// records what they yield under the epoch of the claim, keeps the leases alive
+// and brings back what others lost.
+//
+// Each loop has a file: claim.go, heartbeat.go, maintain.go, and attempt.go for
+// one run of an item.
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/errand-a2a/errand/internal/agent"
+	"github.com/errand-a2a/errand/internal/live"
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+// Reader is what running a follow-up needs of the store.
+type Reader interface {
+	Load(ctx context.Context, ref task.Ref) (store.Stored, error)
+	Read(ctx context.Context, ref task.Ref, after uint64, maxBytes int) (store.Head, []store.Batch, error)
+	Turns(ctx context.Context, ref task.Ref, after, limit int) ([]store.Turn, error)
+}
+
+// Limits bound what an executor may yield. Zero fields mean the defaults.
+type Limits struct {
+	Event        int // bytes of one event; default 1 MiB
+	Task         int // bytes of a folded task; default 64 MiB
+	WindowEvents int // events of an attempt that are not committed yet; default 256
+	WindowBytes  int // bytes of them; default 1 MiB
+}
+
+// Options are what a worker is made of. Zero durations mean the defaults.
+type Options struct {
+	ID     string
+	Queue  store.Queue
+	Reader Reader
+	Hub    *live.Hub
+	Agents *agent.Registry
+	Limits Limits
+
+	Lease      time.Duration // default 15 s
+	Heartbeat  time.Duration // default a third of the lease
+	Sweep      time.Duration // between two rescues; default a third of the lease
+	Poll       time.Duration // between two looks for work when no bell rings; default 1 s
+	FirstEvent time.Duration // after which a silent task is published; default 500 ms
+	Shutdown   time.Duration // how long a stop waits for what runs; default 30 s
+	// Warm bounds the memory of folded tasks kept for their next turn; default
+	// 8 MiB. What is not used for WarmFor (default 10 s) is dropped.
+	Warm    int
+	WarmFor time.Duration
+
+	Now    func() time.Time
+	Random func() float64 // in [0, 1), for backoff
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	num := func(n *int, v int) {
+		if *n <= 0 {
+			*n = v
+		}
+	}
+	def(&o.Lease, 15*time.Second)
+	def(&o.Heartbeat, o.Lease/3)
+	def(&o.Sweep, o.Lease/3)
+	def(&o.Poll, time.Second)
+	def(&o.FirstEvent, 500*time.Millisecond)
+	def(&o.Shutdown, 30*time.Second)
+	def(&o.WarmFor, 10*time.Second)
+	num(&o.Warm, 8<<20)
+	num(&o.Limits.Event, 1<<20)
+	num(&o.Limits.Task, 64<<20)
+	num(&o.Limits.WindowEvents, 256)
+	num(&o.Limits.WindowBytes, 1<<20)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Why the context of an executor was cancelled; context.Cause gives it.
+var (
+	// ErrLost: another owner has the task; nothing that this run yields counts.
+	ErrLost = errors.New("errand: the lease was lost")
+	// ErrEnded: the task has ended, for example by a cancellation.
+	ErrEnded = errors.New("errand: the task has ended")
+	// ErrDrained: the server is stopping; the turn runs again elsewhere.
+	ErrDrained = errors.New("errand: the server is stopping")
+	// ErrTimeout: the attempt took longer than its agent's policy allows.
+	ErrTimeout = errors.New("errand: attempt timeout")
+	// ErrInactive: the attempt yielded nothing for longer than the policy allows.
+	ErrInactive = errors.New("errand: inactivity timeout")
+)
+
+// Worker runs the work items of this replica.
+type Worker struct {
+	o    Options
+	warm *warm
+
+	mu       sync.Mutex
+	open     bool // claims may start
+	used     map[string]int
+	running  map[task.Ref]*attempt
+	bells    map[string]chan struct{}
+	attempts sync.WaitGroup
+	draining chan struct{} // closed when what runs must be released
+}
+
+// New makes a worker. It claims nothing before Run.
+func New(o Options) *Worker {
+	o = o.withDefaults()
+	w := &Worker{
+		o: o, used: map[string]int{}, running: map[task.Ref]*attempt{},
+		bells: map[string]chan struct{}{}, draining: make(chan struct{}),
+	}
+	w.warm = newWarm(o.Warm, o.WarmFor, o.Now)
+	for _, name := range o.Agents.Names() {
+		w.bells[name] = make(chan struct{}, 1)
+	}
+	return w
+}
+
+// Run works until ctx ends, then drains: it claims nothing more, waits for
+// what runs, at most Options.Shutdown, and releases the rest. It returns when
+// nothing of the worker runs any more. A worker runs once.
+func (w *Worker) Run(ctx context.Context) error {
+	w.setOpen(true)
+	loops, stopLoops := context.WithCancel(context.WithoutCancel(ctx))
+	var group sync.WaitGroup
+	claims, stopClaims := context.WithCancel(ctx)
+	for _, name := range w.o.Agents.Names() {
+		group.Go(func() { w.claimLoop(claims, name) })
+	}
+	group.Go(func() { w.heartbeatLoop(loops) })
+	group.Go(func() { w.maintainLoop(loops) })
+	<-ctx.Done()
+	w.setOpen(false)
+	stopClaims()
+	w.drain()
+	stopLoops()
+	group.Wait()
+	return nil
+}
+
+func (w *Worker) setOpen(open bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open = open
+}
+
+// drain waits for the attempts; what has not ended by then is released.
+func (w *Worker) drain() {
+	ended := make(chan struct{})
+	go func() {
+		w.attempts.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(w.o.Shutdown)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		close(w.draining)
+		<-ended
+	}
+}
+
+// Reserve takes a free execution slot of an agent, for a claim that another
+// room is about to make. It fails while the worker does not run.
+func (w *Worker) Reserve(name string) (store.Taker, bool) {
+	n := w.reserve(name, 1)
+	return w.taker(), n == 1
+}
+
+func (w *Worker) taker() store.Taker { return store.Taker{Worker: w.o.ID, TTL: w.o.Lease} }
+
+func (w *Worker) reserve(name string, want int) int {
+	a, ok := w.o.Agents.Lookup(name)
+	if !ok {
+		return 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.open {
+		return 0
+	}
+	n := max(0, min(want, a.Policy.Concurrency-w.used[name]))
+	w.used[name] += n
+	// The attempt is waited for from the moment that its slot is taken: a claim
+	// that was made must be run or released, also when a stop comes in between.
+	w.attempts.Add(n)
+	return n
+}
+
+// Release gives back a reserved slot that no claim was made for.
+func (w *Worker) Release(name string) {
+	w.mu.Lock()
+	w.used[name]--
+	w.mu.Unlock()
+	w.attempts.Done()
+}
+
+// Start runs a claim on a reserved slot and returns at once.
+func (w *Worker) Start(c *store.Claim) { go w.run(c) }
+
+func (w *Worker) run(c *store.Claim) {
+	name := c.Head.Agent
+	defer func() {
+		w.Release(name)
+		w.Ring(name) // a slot is free
+	}()
+	a, ok := w.o.Agents.Lookup(name)
+	if !ok {
+		// Nobody here can run it: the lease runs out and another replica may.
+		w.o.Logger.Error("claimed an item of an unknown agent", "agent", name, "task", c.Head.ID)
+		return
+	}
+	newAttempt(w, a, c).run()
+}
+
+// Ring says that an agent has something ready.
+func (w *Worker) Ring(name string) {
+	if bell, ok := w.bells[name]; ok {
+		select {
+		case bell <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Hint says that a cancellation of a task was asked for. If it runs here, the
+// attempt looks at once; otherwise nothing happens.
+func (w *Worker) Hint(ref task.Ref) {
+	w.mu.Lock()
+	at := w.running[ref]
+	w.mu.Unlock()
+	if at != nil {
+		at.look()
+	}
+}
+
+func (w *Worker) enter(at *attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running[at.ref] = at
+}
+
+func (w *Worker) leave(at *attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running[at.ref] == at {
+		delete(w.running, at.ref)
+	}
+}
+
+// Stats counts what runs, by agent.
+func (w *Worker) Stats() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make(map[string]int, len(w.used))
+	for name, n := range w.used {
+		out[name] = n
+	}
+	return out
+}

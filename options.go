@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package errand
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"github.com/errand-a2a/errand/internal/agent"
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/store/memory"
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+// Store says where tasks are kept. Make one with SQLite or Memory.
+type Store struct {
+	open func(context.Context, *slog.Logger) (store.Store, error)
+}
+
+// Memory keeps tasks in this process: they are gone when it ends.
+func Memory() Store {
+	return Store{open: func(context.Context, *slog.Logger) (store.Store, error) {
+		return memory.New(memory.Options{}), nil
+	}}
+}
+
+// Options are the settings of an Errand. The zero value of each field but
+// Store means its default.
+type Options struct {
+	// Store is required.
+	Store Store
+	// PublicURL is the URL at which clients reach the handler, with the path it
+	// is mounted under, for example https://agents.example.com/a2a. The agent
+	// card says it. Default http://127.0.0.1:8080.
+	PublicURL string
+	// Lease is how long a worker owns a task without a sign of life (default
+	// 15 s); the heartbeat comes three times as often.
+	Lease time.Duration
+	// ShutdownTimeout is how long a stop waits for what runs; default 30 s.
+	ShutdownTimeout time.Duration
+	// MaxEvent bounds a message and an event in bytes (default 1 MiB), MaxTask
+	// a whole task (default 64 MiB).
+	MaxEvent, MaxTask int
+	// KeyTTL is how long an idempotency key is kept; default 24 h.
+	KeyTTL time.Duration
+	// Logger receives what operators need to know; default slog.Default().
+	Logger *slog.Logger
+}
+
+// Agent is an agent to be served: the card that describes it and the executor
+// that runs it, both of the official SDK.
+type Agent struct {
+	Card     *a2a.AgentCard
+	Executor a2asrv.AgentExecutor
+	Policy   Policy
+}
+
+// Policy is how the turns of an agent are run; see each field for its default.
+type Policy = agent.Policy
+
+// Retry is when a failed attempt is followed by another, and by how many.
+type Retry = task.Retry
+
+// What becomes of the artifacts that a failed attempt touched.
+const (
+	ResetArtifacts = agent.ResetArtifacts
+	KeepArtifacts  = agent.KeepArtifacts
+)
+
+// What becomes of a turn whose worker died.
+const (
+	RetryLost = agent.RetryLost
+	FailLost  = agent.FailLost
+)
+
+// Unlimited as Retry.MaxAttempts or Retry.MaxLosses never gives up.
+const Unlimited = task.Unlimited

@@ -13,12 +13,22 @@ import (
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/store/memory"
+	"github.com/errand-a2a/errand/internal/store/sqlite"
 	"github.com/errand-a2a/errand/internal/task"
 )
 
 // Store says where tasks are kept. Make one with SQLite or Memory.
 type Store struct {
 	open func(context.Context, *slog.Logger) (store.Store, error)
+}
+
+// SQLite keeps tasks in a file, and every commit is synced to the disk before
+// anybody sees it. The file belongs to one process at a time; a second one is
+// told who has it.
+func SQLite(path string) Store {
+	return Store{open: func(ctx context.Context, log *slog.Logger) (store.Store, error) {
+		return sqlite.Open(ctx, path, sqlite.Options{Logger: log})
+	}}
 }
 
 // Memory keeps tasks in this process: they are gone when it ends.

@@ -16,7 +16,7 @@ import (
 )
 
 // version is set by the linker of a release.
-var version = ""
+var version = "dev"
 
 func main() { os.Exit(errand()) }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/store/memory"
+	"github.com/errand-a2a/errand/internal/store/sqlite"
 )
 
 type (
@@ -23,6 +24,8 @@ func openStore(ctx context.Context, url string, log *slog.Logger) (store.Store, 
 	switch {
 	case driver == "memory" && where == "":
 		return memory.New(memory.Options{}), nil
+	case driver == "sqlite" && where != "":
+		return sqlite.Open(ctx, where, sqlite.Options{Logger: log})
 	}
 	return nil, fmt.Errorf("--store %q: want sqlite:PATH or memory:", url)
 }

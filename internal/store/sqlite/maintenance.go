@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/errand-a2a/errand/internal/store"
+)
+
+// checkpointPause is how long the log may grow before it is looked at again.
+const checkpointPause = 50 * time.Millisecond
+
+// checkpoints brings the write-ahead log into the file, outside of any commit.
+func (s *Store) checkpoints() {
+	pause := time.NewTimer(checkpointPause)
+	defer pause.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-s.db.committed:
+		}
+		if s.db.logBytes() >= s.db.o.CheckpointBytes {
+			if err := s.checkpoint(); err != nil {
+				s.db.o.Logger.Warn("sqlite: checkpoint", "error", err)
+			}
+		}
+		pause.Reset(checkpointPause)
+		select {
+		case <-s.stop:
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+// checkpoint copies the log into the file while commits go on, and then the
+// little that was added meanwhile between two of them: only so is the log
+// complete for a moment, and the next commit begins it anew.
+func (s *Store) checkpoint() error {
+	done, err := s.db.checkpoint()
+	if err != nil || done {
+		return err
+	}
+	if e := s.Between(func() { _, err = s.db.checkpoint() }); e != nil {
+		return nil // it is being closed, which makes a checkpoint too
+	}
+	return err
+}
+
+// checkpoint runs one PASSIVE checkpoint; done means that it reached the end.
+func (d *database) checkpoint() (done bool, err error) {
+	d.keeping.Lock()
+	defer d.keeping.Unlock()
+	if d.keeper == nil {
+		return true, nil
+	}
+	got, err := d.keeper.pragma("wal_checkpoint(PASSIVE)")
+	if err != nil {
+		return false, fmt.Errorf("bring the write-ahead log into the file: %w", err)
+	}
+	log, _ := got[1].(int64)
+	copied, _ := got[2].(int64)
+	return log == copied, nil
+}
+
+// sweeps removes idempotency keys that have expired.
+func (s *Store) sweeps() {
+	t := time.NewTicker(s.db.o.SweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-t.C:
+		}
+		if err := s.SweepKeys(context.Background()); err != nil && !errors.Is(err, store.ErrStopped) {
+			s.db.o.Logger.Warn("sqlite: sweep expired idempotency keys", "error", err)
+		}
+	}
+}

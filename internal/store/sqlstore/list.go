@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/errand-a2a/errand/internal/store"
+)
+
+// listShape says which filters a listing has. Each shape has its own text, so
+// that the database can plan it with the index that fits.
+type listShape int
+
+const (
+	withAgent listShape = 1 << iota
+	withContext
+	withState
+	withSince
+	withAfter
+	listShapes = 1 << iota
+)
+
+func (s *statements) lists() {
+	for shape := range listShape(listShapes) {
+		where := " FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? AND status_at <= ?"
+		for _, f := range []struct {
+			with listShape
+			cond string
+		}{
+			{withAgent, " AND agent = ?"},
+			{withContext, " AND context = ?"},
+			{withState, " AND state = ?"},
+			{withSince, " AND status_at >= ?"},
+			{withAfter, " AND (status_at, id) < (?, ?)"},
+		} {
+			if shape&f.with != 0 {
+				where += f.cond
+			}
+		}
+		s.pages[shape] = s.text("SELECT " + headColumns + where + " ORDER BY status_at DESC, id DESC LIMIT ?")
+		if shape&withAfter == 0 {
+			s.totals[shape] = s.text("SELECT COUNT(*)" + where)
+		}
+	}
+	s.newest = s.text("SELECT status_at FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? ORDER BY status_at DESC LIMIT 1")
+}
+
+// List returns listed tasks of a scope, the newest status first. A page costs
+// what its own tasks cost; Total walks over every task that matches.
+func (s *Store) List(ctx context.Context, q store.ListQuery) (page store.Page, err error) {
+	err = s.read(ctx, "list", func(v view) error {
+		page = store.Page{Until: truncated(q.Until)}
+		if q.Until.IsZero() {
+			if err := v.until(s.o.Clock().UnixMilli(), q, &page); err != nil {
+				return err
+			}
+		}
+		return v.page(q, &page)
+	})
+	if err != nil {
+		return store.Page{}, err
+	}
+	return page, nil
+}
+
+// until is now, or the newest status if somebody's clock is ahead of ours.
+func (v view) until(now int64, q store.ListQuery, page *store.Page) error {
+	page.Until = fromMillis(now)
+	return v.query("find the newest task", v.s.newest, func(x Row) error {
+		page.Until = fromMillis(max(now, x.Int(0)))
+		return nil
+	}, Text(q.Tenant), Text(q.Principal))
+}
+
+func (v view) page(q store.ListQuery, page *store.Page) error {
+	shape, args := listShape(0), []Value{Text(q.Tenant), Text(q.Principal), Int(toMillis(page.Until))}
+	add := func(with listShape, values ...Value) {
+		shape |= with
+		args = append(args, values...)
+	}
+	if q.Agent != "" {
+		add(withAgent, Text(q.Agent))
+	}
+	if q.ContextID != "" {
+		add(withContext, Text(q.ContextID))
+	}
+	if q.State != "" {
+		add(withState, Text(q.State))
+	}
+	if !q.Since.IsZero() {
+		// A status between two milliseconds counts as the earlier one.
+		add(withSince, Int(after(q.Since, 0)))
+	}
+	if q.Total {
+		err := v.query("count tasks", v.s.totals[shape], func(x Row) error {
+			page.Total = int(x.Int(0))
+			return nil
+		}, args...)
+		if err != nil {
+			return err
+		}
+	}
+	if q.After != (store.ListPosition{}) {
+		add(withAfter, Int(toMillis(q.After.StatusAt)), Text(q.After.ID))
+	}
+	var heads []store.Head
+	err := v.query("list tasks", v.s.pages[shape], func(x Row) error {
+		var h store.Head
+		heads = append(heads, h)
+		return known(scanHead(x, &heads[len(heads)-1]), "the head", h.Ref)
+	}, append(args, Int(max(q.Limit, 0)+1))...)
+	if err != nil {
+		return err
+	}
+	if len(heads) > q.Limit {
+		heads, page.More = heads[:q.Limit], true
+	}
+	for _, h := range heads {
+		t, err := v.stored(h)
+		if err != nil {
+			return err
+		}
+		page.Tasks = append(page.Tasks, t)
+	}
+	return nil
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/errand-a2a/errand/internal/store"
+)
+
+// runner executes batches on the one writing connection. Only the committer's
+// goroutine uses it.
+type runner struct {
+	db    Database
+	s     *statements
+	o     Options
+	cache *cache
+	stall *stallGuard
+	ready *readyError
+
+	conn    Conn // nil: the database must be opened again
+	again   *time.Timer
+	backoff time.Duration
+	arrival int64
+
+	id [16]byte // of the last batch: 8 random bytes, then a counter
+	b  batch    // used again and again for its slices
+}
+
+// maxTries bounds how often the same operations are run because the connection
+// broke or rows had moved.
+const maxTries = 3
+
+// commitError is an error of a COMMIT whose outcome is unknown.
+type commitError struct{ err error }
+
+func (e *commitError) Error() string { return "commit: " + e.err.Error() }
+func (e *commitError) Unwrap() error { return e.err }
+
+// run answers every operation in op.err. Without operations it tries to open
+// the database.
+func (r *runner) run(ops []*op) {
+	began := r.o.Clock()
+	r.stall.begin(began)
+	switch {
+	case r.conn != nil:
+		r.transact(ops, false)
+	case len(ops) == 0:
+		r.reopen(0)
+	default:
+		fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, r.ready.get()))
+	}
+	r.cache.trim()
+	beats := len(ops) > 0 && ops[0].cl == beat && ops[0].err == nil
+	r.stall.end(began, r.o.Clock(), beats)
+}
+
+func fill(ops []*op, err error) {
+	for _, o := range ops {
+		o.err = err
+	}
+}
+
+// transact runs operations in one transaction, and if one of them spoils it,
+// each in its own. careful makes them look at what is otherwise found out by
+// the way.
+func (r *runner) transact(ops []*op, careful bool) {
+	for try := 1; ; try++ {
+		err := r.once(ops, careful)
+		if err == nil {
+			return
+		}
+		var unknown *commitError
+		class := r.db.Class(err)
+		switch {
+		case errors.Is(err, errMoved) || class == Deterministic:
+			if len(ops) > 1 {
+				for n := range ops {
+					r.transact(ops[n:n+1], true)
+				}
+				return
+			}
+			if class == Deterministic || try == maxTries {
+				fill(ops, err)
+				return
+			}
+			careful = true
+		case class == Full:
+			fill(ops, fmt.Errorf("%w: %w", store.ErrFull, err))
+			return
+		case class == Busy:
+			fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, err))
+			return
+		case errors.As(err, &unknown):
+			committed, e := r.resolve(err)
+			if e != nil {
+				fill(ops, fmt.Errorf("%w: %w", store.ErrUnknown, errors.Join(err, e)))
+				return
+			}
+			if committed {
+				return // with the answers that the operations have given
+			}
+		default:
+			if e := r.renew(err); e != nil {
+				fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, errors.Join(err, e)))
+				return
+			}
+		}
+		if try == maxTries {
+			fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, err))
+			return
+		}
+	}
+}
+
+// once runs operations in one transaction. With an error nothing was written,
+// except that the outcome of a commitError is unknown.
+func (r *runner) once(ops []*op, careful bool) error {
+	if r.conn == nil {
+		return failed("begin", errNotOpen)
+	}
+	b := &r.b
+	b.reset(r, careful)
+	if err := r.conn.Begin(); err != nil {
+		return failed("begin", err)
+	}
+	err := b.all(ops)
+	if err == nil && b.wrote {
+		err = b.mark(&r.id)
+	}
+	if err != nil || !b.wrote {
+		return r.rollback(b, err)
+	}
+	if err := r.conn.Commit(); err != nil {
+		if c := r.db.Class(err); c == Full || c == Deterministic {
+			return r.rollback(b, failed("commit", err))
+		}
+		b.forget()
+		return &commitError{err}
+	}
+	r.arrival = b.arrival
+	b.keep()
+	return nil
+}
+
+// rollback ends a transaction that is not to be committed, because of err or,
+// if err is nil, because it has only read.
+func (r *runner) rollback(b *batch, err error) error {
+	if err == nil {
+		b.keep()
+	} else {
+		b.forget()
+	}
+	if e := r.conn.Rollback(); e != nil {
+		// Whatever the reason was, this connection is of no use any more.
+		if renewed := r.renew(failed("rollback", e)); renewed != nil && err == nil {
+			return nil // what was read stays true
+		}
+	}
+	return err
+}
+
+// renew opens the database again after an error that broke the connection.
+func (r *runner) renew(cause error) error {
+	r.o.Logger.Warn("store: the connection broke; the database is opened again", "error", cause)
+	r.conn = nil
+	r.ready.set(cause)
+	return r.reopen(r.o.Patience)
+}
+
+// resolve finds out whether the last batch was committed.
+func (r *runner) resolve(cause error) (committed bool, err error) {
+	last := r.id
+	if err := r.renew(cause); err != nil {
+		return false, err
+	}
+	mark, _, err := r.last()
+	if err != nil {
+		return false, err
+	}
+	committed = string(mark) == string(last[:])
+	r.o.Logger.Warn("store: the outcome of a commit was unknown", "committed", committed)
+	return committed, nil
+}
+
+// last reads the mark of the last batch that was committed.
+func (r *runner) last() (id []byte, arrival int64, err error) {
+	err = r.conn.Query(r.s.batchLast, nil, func(x Row) error {
+		id, arrival = x.Blob(0), x.Int(1)
+		return nil
+	})
+	return id, arrival, failed("read the mark of the last batch", err)
+}
+
+// reopen opens the database, again and again for as long as patience says. When
+// it gives up, it will be called once more after a while.
+func (r *runner) reopen(patience time.Duration) error {
+	r.cache.clear()
+	wait := 10 * time.Millisecond
+	deadline := time.Now().Add(patience)
+	for {
+		conn, err := r.db.Writer(context.Background())
+		if err == nil {
+			r.conn, r.backoff = conn, 0
+			if _, arrival, e := r.last(); e == nil {
+				r.arrival = max(r.arrival, arrival)
+				r.ready.set(nil)
+				return nil
+			} else {
+				r.conn, err = nil, e
+			}
+		}
+		r.ready.set(err)
+		if !time.Now().Add(wait).Before(deadline) {
+			r.backoff = min(max(2*r.backoff, 100*time.Millisecond), 5*time.Second)
+			r.again.Reset(r.backoff)
+			r.o.Logger.Error("store: the database cannot be opened", "error", err, "again_in", r.backoff)
+			return err
+		}
+		time.Sleep(wait)
+		wait *= 2
+	}
+}
+
+var errNotOpen = errors.New("the database is not open")
+
+// all runs the operations; an error ends the batch, a refusal only the operation.
+func (b *batch) all(ops []*op) error {
+	for _, o := range ops {
+		o.err = o.run(b)
+		if o.err == nil {
+			continue
+		}
+		var f *failure
+		if errors.As(o.err, &f) || errors.Is(o.err, errMoved) {
+			return o.err
+		}
+	}
+	return b.flush()
+}
+
+// mark writes the id of the batch: who finds it knows that all of it was committed.
+func (b *batch) mark(id *[16]byte) error {
+	binary.BigEndian.PutUint64(id[8:], binary.BigEndian.Uint64(id[8:])+1)
+	n, err := b.exec("mark the batch", b.s.batchMark, Blob(append([]byte(nil), id[:]...)), Int(b.arrival))
+	if err == nil && n != 1 {
+		return failed("mark the batch", errors.New("the table of batches is empty"))
+	}
+	return err
+}
+
+func (b *batch) reset(r *runner, careful bool) {
+	b.conn, b.s, b.cache = r.conn, r.s, r.cache
+	b.now, b.arrival = r.o.Clock(), r.arrival
+	b.alone, b.wrote, b.stalled = careful, false, r.stall.active(b.now)
+	if b.ready == nil {
+		b.ready = map[string]readiness{}
+	}
+	clear(b.ready)
+	clear(b.touched)
+	b.touched = b.touched[:0]
+	b.passed = b.passed[:0]
+	for _, rows := range []*[]Value{&b.newTasks, &b.newItems, &b.newTurns, &b.newLog, &b.newSnapshots, &b.newAttempts} {
+		clear(*rows)
+		*rows = (*rows)[:0]
+	}
+}
+
+// keep leaves the rows in the cache, except those that nobody will write again.
+func (b *batch) keep() {
+	for _, r := range b.touched {
+		r.touched = false
+		if r.head.Closed {
+			b.cache.drop(r.head.Ref)
+		}
+	}
+}
+
+// forget takes rows that were not committed out of the cache.
+func (b *batch) forget() {
+	for _, r := range b.touched {
+		b.cache.drop(r.head.Ref)
+	}
+}
+
+// readyError is why the store cannot commit, nil if it can.
+type readyError struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (e *readyError) set(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.err = err
+}
+
+func (e *readyError) get() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
+}

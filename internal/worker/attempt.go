@@ -22,6 +22,7 @@ import (
 // goroutines through accept; the attempt's own goroutine commits them.
 type attempt struct {
 	w     *Worker
+	slot  *slot
 	agent *agent.Agent
 	claim *store.Claim
 	ref   task.Ref
@@ -70,9 +71,9 @@ type result struct {
 	stack string
 }
 
-func newAttempt(w *Worker, a *agent.Agent, c *store.Claim) *attempt {
+func newAttempt(w *Worker, a *agent.Agent, c *store.Claim, s *slot) *attempt {
 	at := &attempt{
-		w: w, agent: a, claim: c, ref: c.Head.Ref, began: w.o.Now(),
+		w: w, slot: s, agent: a, claim: c, ref: c.Head.Ref, began: w.o.Now(),
 		wake: make(chan struct{}, 1), poke: make(chan struct{}, 1),
 		committed: c.Head.LastSeq, lastTurn: c.Head.LastTurn,
 		snapBytes: c.SnapshotBytes, tailBytes: c.TailBytes, percent: -1,

@@ -174,7 +174,11 @@ func (at *attempt) landed(b *commitBatch, f *verdict, ans store.Appended) {
 	at.mu.Lock()
 	at.flight = 0
 	at.bytes -= b.bytes
+	returned := at.exec != nil
 	at.mu.Unlock()
+	if f != nil && returned {
+		at.slot.free()
+	}
 	at.room.Broadcast()
 	done := at.claim.Head.DoneTurn
 	switch {

@@ -58,6 +58,10 @@ func (at *attempt) loadState() error {
 		at.view = &view{}
 		return nil
 	}
+	if s := at.submitted(); s != nil {
+		at.state, at.view = s, &view{}
+		return nil
+	}
 	if e := at.w.warm.take(at.ref, h.LastSeq); e != nil {
 		at.state, at.view = e.state, e.view
 		return nil
@@ -82,6 +86,20 @@ func (at *attempt) loadState() error {
 	}
 	at.view = &view{}
 	return nil
+}
+
+// submitted is the state of a new task that waited in the queue: its log is
+// the one Task event that the claim says everything of.
+func (at *attempt) submitted() *task.State {
+	c := at.claim
+	if c.Item.Turn != 1 || c.Attempt != 1 || c.Head.LastSeq != 1 || c.Head.State != string(a2a.TaskStateSubmitted) {
+		return nil
+	}
+	return task.Restore(task.State{
+		ID: c.Head.ID, ContextID: c.Head.ContextID, Seq: 1,
+		Status:  task.Status{State: a2a.TaskStateSubmitted, At: c.Head.StatusAt},
+		History: []task.Message{{ID: c.MessageID, Raw: c.Message}},
+	})
 }
 
 // openTurn records the opening of a turn that nobody opened when it was

@@ -224,17 +224,33 @@ func (w *Worker) Start(c *store.Claim) { go w.run(c) }
 
 func (w *Worker) run(c *store.Claim) {
 	name := c.Head.Agent
-	defer func() {
-		w.Release(name)
-		w.Ring(name) // a slot is free
-	}()
+	slot := &slot{w: w, agent: name}
+	defer w.attempts.Done()
+	defer slot.free()
 	a, ok := w.o.Agents.Lookup(name)
 	if !ok {
 		// Nobody here can run it: the lease runs out and another replica may.
 		w.o.Logger.Error("claimed an item of an unknown agent", "agent", name, "task", c.Head.ID)
 		return
 	}
-	newAttempt(w, a, c).run()
+	newAttempt(w, a, c, slot).run()
+}
+
+// slot is the execution slot of one attempt. It is free as soon as the attempt
+// has come to its end, so that whoever hears of the end finds it free.
+type slot struct {
+	w     *Worker
+	agent string
+	once  sync.Once
+}
+
+func (s *slot) free() {
+	s.once.Do(func() {
+		s.w.mu.Lock()
+		s.w.used[s.agent]--
+		s.w.mu.Unlock()
+		s.w.Ring(s.agent)
+	})
 }
 
 // Ring says that an agent has something ready.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -33,5 +34,9 @@ func errand() int {
 
 func dev(ctx context.Context, o cli.DevOptions, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return app.Dev{Version: version, Listen: o.Listen, Store: o.Store, Log: log}.Run(ctx, stdout)
+	d := app.Dev{Version: version, Listen: o.Listen, Store: o.Store, Log: log}
+	if os.Getenv("ERRAND_DEV_MAX_LOSSES") == "unlimited" {
+		d.MaxLosses, d.MaxAttempts = math.MaxInt, math.MaxInt
+	}
+	return d.Run(ctx, stdout)
 }

@@ -11,18 +11,15 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/errand-a2a/errand/internal/agent/demo"
 	"github.com/errand-a2a/errand/internal/node"
-	"github.com/errand-a2a/errand/internal/server"
 )
 
 // Dev are the settings of errand dev.
@@ -63,10 +60,10 @@ func (d Dev) Run(ctx context.Context, out io.Writer) error {
 		return errors.Join(err, st.Close())
 	}
 	d.banner(out, url, st.About(), time.Since(began))
-	return errors.Join(d.serve(ctx, n, ln), st.Close())
+	return errors.Join(n.Serve(ctx, ln, drainTime+time.Second), st.Close())
 }
 
-func (d Dev) node(ctx context.Context, st storeValue, addr net.Addr) (*node.Node, string, error) {
+func (d Dev) node(ctx context.Context, st node.Store, addr net.Addr) (*node.Node, string, error) {
 	url := "http://" + addr.String()
 	a := demo.Agent()
 	if d.MaxAttempts > 0 {
@@ -80,25 +77,6 @@ func (d Dev) node(ctx context.Context, st storeValue, addr net.Addr) (*node.Node
 	o.Worker.Shutdown = drainTime
 	n, err := node.New(ctx, o)
 	return n, url, err
-}
-
-// serve runs the node and its listener until both have stopped.
-func (d Dev) serve(ctx context.Context, n *node.Node, ln net.Listener) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var group sync.WaitGroup
-	var runErr error
-	group.Go(func() {
-		defer stop()
-		runErr = n.Run(ctx)
-	})
-	err := server.Serve(ctx, ln, n.Handler(), server.ServeOptions{ShutdownTimeout: drainTime + time.Second, Log: d.Log})
-	stop()
-	group.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
-	return errors.Join(err, runErr)
 }
 
 func workerID() string {
@@ -125,7 +103,7 @@ func loopback(addr string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-func (d Dev) banner(out io.Writer, url string, a aboutValue, took time.Duration) {
+func (d Dev) banner(out io.Writer, url string, a node.About, took time.Duration) {
 	where := a.Driver
 	if a.Location != "" {
 		where += " " + shortPath(a.Location)
@@ -133,7 +111,7 @@ func (d Dev) banner(out io.Writer, url string, a aboutValue, took time.Duration)
 	lines := []string{
 		fmt.Sprintf("errand %s  ready in %d ms", d.Version, took.Milliseconds()),
 		"  A2A     " + url + "  (JSON-RPC and HTTP+JSON, A2A 1.0)",
-		"  Card    " + url + server.CardPath,
+		"  Card    " + url + node.CardPath,
 		"  Store   " + where + ": " + a.Durable,
 		"  Agent   demo: count, sleep, ask, auth, fail, flaky, crash, hang, message, file, data, echo",
 		"  Auth    none: loopback only",

@@ -8,18 +8,13 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/node"
 	"github.com/errand-a2a/errand/internal/store/memory"
 	"github.com/errand-a2a/errand/internal/store/sqlite"
 )
 
-type (
-	storeValue = store.Store
-	aboutValue = store.About
-)
-
 // openStore opens what a store URL names.
-func openStore(ctx context.Context, url string, log *slog.Logger) (store.Store, error) {
+func openStore(ctx context.Context, url string, log *slog.Logger) (node.Store, error) {
 	driver, where, _ := strings.Cut(url, ":")
 	switch {
 	case driver == "memory" && where == "":

@@ -179,6 +179,9 @@ func (at *attempt) landed(b *commitBatch, f *verdict, ans store.Appended) {
 	if f != nil && returned {
 		at.slot.free()
 	}
+	if f != nil && f.finish.State == store.Retryable {
+		at.w.dueIn(f.finish.After)
+	}
 	at.room.Broadcast()
 	done := at.claim.Head.DoneTurn
 	switch {

@@ -24,6 +24,10 @@ func (w *Worker) maintainLoop(ctx context.Context) {
 			w.warm.sweep()
 		case <-due.C:
 			due.Reset(w.promote(ctx))
+		case d := <-w.sooner:
+			// An attempt of this replica has ended with a backoff: the timer may
+			// have been set before that, for later.
+			due.Reset(min(d, w.promote(ctx)))
 		case <-ctx.Done():
 			return
 		}
@@ -63,5 +67,13 @@ func (w *Worker) promote(ctx context.Context) time.Duration {
 func (w *Worker) ringAll(agents []string) {
 	for _, name := range agents {
 		w.Ring(name)
+	}
+}
+
+// dueIn tells the loop that an item becomes due then.
+func (w *Worker) dueIn(d time.Duration) {
+	select {
+	case w.sooner <- max(d, time.Millisecond):
+	default: // it is about to look anyway
 	}
 }

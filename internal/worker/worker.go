@@ -123,6 +123,7 @@ type Worker struct {
 	bells    map[string]chan struct{}
 	attempts sync.WaitGroup
 	draining chan struct{} // closed when what runs must be released
+	sooner   chan time.Duration
 }
 
 // New makes a worker. It claims nothing before Run.
@@ -130,7 +131,7 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		o: o, used: map[string]int{}, running: map[task.Ref]*attempt{},
-		bells: map[string]chan struct{}{}, draining: make(chan struct{}),
+		bells: map[string]chan struct{}{}, draining: make(chan struct{}), sooner: make(chan time.Duration, 1),
 	}
 	w.warm = newWarm(o.Warm, o.WarmFor, o.Now)
 	for _, name := range o.Agents.Names() {

@@ -75,6 +75,14 @@ func TestSend(t *testing.T) {
 				errand("task", "get", "-o", "json", "--history", "5", id).want(t, 0, `"history"`)
 				errand("task", "subscribe", "-o", "json", id).want(t, 0, `{"id":"`+id)
 			})
+			t.Run("cancels a task, which is no outcome to warn of,"+how, func(t *testing.T) {
+				errand := setup(t)
+				id := errand("send", "--async", "hang").field("Task")
+				r := errand("task", "cancel", id)
+				if r.want(t, 0, "Task: "+id, "Context: ", "State: TASK_STATE_CANCELED"); r.errOut != "" {
+					t.Errorf("stderr: %s", r.errOut)
+				}
+			})
 			t.Run("gives up at --timeout with 5,"+how, func(t *testing.T) {
 				errand := setup(t)
 				errand("send", "--timeout", "100ms", "hang").want(t, 5, "err:A2ACLI_ERR_TIMEOUT", "err:100ms")
@@ -358,6 +366,39 @@ func TestSettingsAreTakenInOrder(t *testing.T) {
 	call{env: env}.run(t, "config", "show", "--config", local+"x").want(t, 2, "err:A2ACLI_ERR_USAGE")
 	call{env: []string{"A2ACLI_TIMEOUT=s3cret"}}.run(t, "config", "show").want(t, 2, "err:--timeout")
 	call{env: []string{"A2ACLI_OUTPUT=json"}}.run(t, "nonsense").want(t, 2, `"code":"A2ACLI_ERR_USAGE"`)
+}
+
+func TestAWaitingTaskEndsTheWait(t *testing.T) {
+	t.Parallel()
+	t.Run("even where the agent keeps the stream open", func(t *testing.T) {
+		t.Parallel()
+		agent := fake(t, "", func(r rpc) {
+			if r.Method == "GetTask" {
+				r.ok(taskJSON("AUTH_REQUIRED"))
+				return
+			}
+			r.frames(1, `{"task":`+taskJSON("WORKING")+`}`, statusJSON("AUTH_REQUIRED"))
+			<-r.http.Context().Done()
+		})
+		for _, args := range [][]string{{"send", "x"}, {"send", "--stream", "x"}, {"task", "subscribe", "t1"}, {"task", "subscribe", "--stream", "t1"}} {
+			call{agent: agent}.run(t, append(args, "--timeout", "10s")...).want(t, 0, "State: TASK_STATE_AUTH_REQUIRED", "Resume: errand send --task-id t1")
+		}
+	})
+	t.Run("but not a follow-up whose stream begins with the task as it waited", func(t *testing.T) {
+		t.Parallel()
+		agent := fake(t, "", func(r rpc) {
+			r.frames(7, `{"task":`+taskJSON("INPUT_REQUIRED")+`}`, statusJSON("WORKING"), statusJSON("COMPLETED"))
+		})
+		call{agent: agent}.run(t, "send", "--stream", "--task-id", "t1", "x").want(t, 0, "State: TASK_STATE_COMPLETED")
+	})
+}
+
+func TestStreamingIsNeverASetting(t *testing.T) {
+	t.Parallel()
+	r := call{agent: official(t, true), env: []string{"A2ACLI_STREAM=true"}}.run(t, "send", "-o", "json", "hello")
+	if r.want(t, 0); strings.Count(r.out, "\n") != 1 {
+		t.Errorf("stdout is no single document: %s", r.out)
+	}
 }
 
 func TestDevIsHandedItsOptions(t *testing.T) {

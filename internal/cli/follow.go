@@ -90,6 +90,8 @@ func (r *run) warn(reply client.Reply) {
 	switch s := reply.State; {
 	case client.Interrupted(s):
 		r.say("warning: the task waits (%s); answer it with: %s", s, r.reply(reply.TaskID))
+	case s == a2a.TaskStateCanceled && r.cancels:
+		// That is the success of task cancel.
 	case s.Terminal() && s != a2a.TaskStateCompleted:
 		why := statusText(reply.Raw)
 		if why != "" {

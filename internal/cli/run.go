@@ -43,6 +43,7 @@ type run struct {
 	wraps     bool // results are SendMessageResponses, not Tasks
 
 	wantHistory bool // --history was given
+	cancels     bool // the command is task cancel
 }
 
 // globals are the flags every command has.

@@ -84,6 +84,7 @@ func (r *run) taskCancelCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "cancel TASK", Short: "Cancel a task", Args: oneTask,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			r.cancels = true
 			meta, err := parseMetadata(metadata)
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ package client
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -121,7 +122,7 @@ func (b jsonrpc) answer(body []byte) (json.RawMessage, error) {
 		return nil, fmt.Errorf("decode the JSON-RPC envelope: %w", err)
 	}
 	if len(env.Error) > 0 && string(env.Error) != "null" {
-		return nil, decodeError(body, 0)
+		return nil, streamedError(body)
 	}
 	if len(env.Result) == 0 {
 		return nil, fmt.Errorf("the JSON-RPC envelope holds neither result nor error")
@@ -164,9 +165,17 @@ func (b rest) frame(data []byte) (json.RawMessage, error) {
 		return nil, fmt.Errorf("decode the event: %w", err)
 	}
 	if len(env.Error) > 0 {
-		return nil, decodeError(data, 0)
+		return nil, streamedError(data)
 	}
 	return data, nil
+}
+
+// streamedError reads an error that came with a 2xx status.
+func streamedError(body []byte) error {
+	if err := decodeError(body, 0); err != nil {
+		return err
+	}
+	return errors.New("the error in the answer cannot be read")
 }
 
 // decodeError reads the error of either binding: a JSON-RPC envelope or a

@@ -280,6 +280,17 @@ func TestErrorsHaveOneNameOverBothBindings(t *testing.T) {
 	}
 }
 
+func TestARedirectDoesNotTakeTheMessageAlong(t *testing.T) {
+	t.Parallel()
+	elsewhere := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the message went elsewhere") }))
+	agent := serve(t, http.RedirectHandler(elsewhere, http.StatusTemporaryRedirect))
+	_, err := newClient(t, cardFor(agent, bindings[0]), client.Options{}).Send(t.Context(), hello(), client.SendOptions{})
+	var ae *client.AnswerError
+	if !errors.As(err, &ae) || !strings.Contains(err.Error(), elsewhere) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestUnaryCallsAreRepeatedOnlyWhereThatIsSafe(t *testing.T) {
 	t.Parallel()
 	b := bindings[0]

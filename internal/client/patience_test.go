@@ -147,6 +147,7 @@ func FuzzParsers(f *testing.F) {
 	f.Add(`{"task":{"id":"t","status":{"state":"TASK_STATE_WORKING"}}}`)
 	f.Add(`{"jsonrpc":"2.0","error":{"code":-32001,"message":"x","data":[{"reason":"TASK_NOT_FOUND"}]}}`)
 	f.Add(`{"error":{"code":404,"details":[{"@type":"x","reason":"R","domain":"a2a-protocol.org"}]}}`)
+	f.Add(`{"error":{"code":[]}}`)
 	f.Add("localhost:8080")
 	f.Fuzz(func(t *testing.T, in string) {
 		if r, err := parseReply([]byte(in)); err == nil && (r.Kind == 0 || r.Kind != KindMessage && r.TaskID == "") {

@@ -254,6 +254,14 @@ func TestResume(t *testing.T) {
 				want:  []string{taskEvent("WORKING"), taskEvent("CANCELED")},
 				calls: []string{"SendStreamingMessage", "SubscribeToTask@1", "GetTask"},
 			},
+			"a stream that closes at once gives the task": {
+				steps: steps{
+					frames(b, true, []string{"1"}, taskEvent("WORKING")), frames(b, false, nil),
+					answer(200, wrap(b, task("CANCELED"))),
+				},
+				want:  []string{taskEvent("WORKING"), taskEvent("CANCELED")},
+				calls: []string{"SendStreamingMessage", "SubscribeToTask@1", "GetTask"},
+			},
 			"an agent in trouble is asked again": {
 				steps: steps{
 					frames(b, true, []string{"1"}, taskEvent("WORKING")),

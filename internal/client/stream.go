@@ -243,7 +243,7 @@ func (f *follower) deliver(item StreamItem, sending bool) bool {
 	}
 	// A send's own stream would close here. The subscription that has replaced
 	// it would not: it goes on into turns that nobody asked for.
-	return false
+	return !sending && !f.subscribed && Interrupted(f.state)
 }
 
 // flows notes that a connection works again.

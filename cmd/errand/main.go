@@ -5,14 +5,10 @@ package main
 
 import (
 	"context"
-	"io"
-	"log/slog"
-	"math"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/errand-a2a/errand/internal/app"
 	"github.com/errand-a2a/errand/internal/cli"
 )
 
@@ -28,15 +24,5 @@ func errand() int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() { <-signals; cancel(); <-signals; os.Exit(130) }()
-	program := cli.Program{Version: version, Dev: dev}
-	return program.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
-}
-
-func dev(ctx context.Context, o cli.DevOptions, stdout, stderr io.Writer) error {
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	d := app.Dev{Version: version, Listen: o.Listen, Store: o.Store, Log: log}
-	if os.Getenv("ERRAND_DEV_MAX_LOSSES") == "unlimited" {
-		d.MaxLosses, d.MaxAttempts = math.MaxInt, math.MaxInt
-	}
-	return d.Run(ctx, stdout)
+	return cli.Program{Version: version}.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
 }

@@ -34,6 +34,9 @@ const (
 	FailLost OnLost = "fail"
 )
 
+// Unlimited as a limit of Policy.Retry never gives up.
+const Unlimited = task.Unlimited
+
 // Policy is how an agent's turns are run. Zero fields mean the defaults.
 type Policy struct {
 	Retry   task.Retry

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/agent/demo"
 	"github.com/errand-a2a/errand/internal/node"
 )
@@ -30,10 +31,27 @@ type Dev struct {
 	// Store is sqlite:PATH or memory:.
 	Store string
 	// MaxAttempts and MaxLosses replace the defaults of the retry policy; 0
-	// leaves them, task.Unlimited never gives up.
+	// leaves them, agent.Unlimited never gives up.
 	MaxAttempts, MaxLosses int
 	Log                    *slog.Logger
 }
+
+// Unlimited as a limit never gives up.
+const Unlimited = agent.Unlimited
+
+// Refused says why nothing was started.
+type Refused struct {
+	Message string
+	Hint    string
+	// Usage is set when the settings are at fault.
+	Usage bool
+	Cause error
+}
+
+func (r *Refused) Error() string { return r.Message }
+
+// Unwrap gives the cause.
+func (r *Refused) Unwrap() error { return r.Cause }
 
 // drainTime is how long a stop waits for what runs. A developer's Ctrl-C
 // should not take long; what is cut off runs again at the next start.
@@ -48,7 +66,10 @@ func (d Dev) Run(ctx context.Context, out io.Writer) error {
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w; is another server using the port? Try --listen 127.0.0.1:0", addr, err)
+		return &Refused{
+			Message: "cannot listen on " + addr + ": " + err.Error(), Cause: err,
+			Hint: "another server may have the port; take a free one with: errand dev --listen 127.0.0.1:0",
+		}
 	}
 	defer ln.Close()
 	st, err := openStore(ctx, d.Store, d.Log)
@@ -92,13 +113,16 @@ func workerID() string {
 func loopback(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", fmt.Errorf("--listen %q: want HOST:PORT, for example 127.0.0.1:8080", addr)
+		return "", &Refused{Usage: true, Message: fmt.Sprintf("--listen %q: want HOST:PORT", addr), Hint: "errand dev --listen 127.0.0.1:8080"}
 	}
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return "", fmt.Errorf("--listen %q: errand dev has no authentication and listens on loopback only, for example 127.0.0.1:8080", addr)
+		return "", &Refused{
+			Usage: true, Hint: "errand dev --listen 127.0.0.1:8080",
+			Message: fmt.Sprintf("--listen %q: errand dev asks nobody who they are, so it listens on loopback addresses only", addr),
+		}
 	}
 	return net.JoinHostPort(host, port), nil
 }

@@ -20,7 +20,11 @@ func openStore(ctx context.Context, url string, log *slog.Logger) (node.Store, e
 	case driver == "memory" && where == "":
 		return memory.New(memory.Options{}), nil
 	case driver == "sqlite" && where != "":
-		return sqlite.Open(ctx, where, sqlite.Options{Logger: log})
+		st, err := sqlite.Open(ctx, where, sqlite.Options{Logger: log})
+		if err != nil {
+			return nil, &Refused{Message: err.Error(), Cause: err, Hint: "give each server a file of its own with --store sqlite:FILE"}
+		}
+		return st, nil
 	}
-	return nil, fmt.Errorf("--store %q: want sqlite:PATH or memory:", url)
+	return nil, &Refused{Usage: true, Message: fmt.Sprintf("--store %q: want sqlite:FILE or memory:", url), Hint: "errand dev --store sqlite:errand.db"}
 }

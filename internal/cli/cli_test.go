@@ -3,10 +3,12 @@
 package cli_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -401,20 +403,45 @@ func TestStreamingIsNeverASetting(t *testing.T) {
 	}
 }
 
-func TestDevIsHandedItsOptions(t *testing.T) {
+func TestDevRefusesWhatItCannotServe(t *testing.T) {
 	t.Parallel()
-	var got cli.DevOptions
-	p := cli.Program{Dev: func(_ context.Context, o cli.DevOptions, out, _ io.Writer) error {
-		got = o
-		_, err := io.WriteString(out, "listening\n")
-		return err
-	}}
-	var out, errOut strings.Builder
-	code := p.Run(t.Context(), []string{"dev", "--listen", ":0", "--store", "memory:"}, strings.NewReader(""), &out, &errOut, nil)
-	if code != 0 || out.String() != "listening\n" || got != (cli.DevOptions{Listen: ":0", Store: "memory:"}) {
-		t.Errorf("%d %q %+v %s", code, out.String(), got, errOut.String())
+	call{}.run(t, "dev", "--store", "memory:", "--listen", "0.0.0.0:0").want(t, 2, "err:loopback addresses only", "err:A2ACLI_ERR_USAGE")
+	call{}.run(t, "dev", "--store", "memory:", "--listen", "8080").want(t, 2, "err:want HOST:PORT")
+	call{}.run(t, "dev", "--listen", "127.0.0.1:0", "--store", "postgres").want(t, 2, "err:want sqlite:FILE or memory:")
+	call{}.run(t, "dev", "--max-losses", "0").want(t, 2, "err:at least 1, or unlimited")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	call{}.run(t, "dev").want(t, 1, "err:no server")
+	defer ln.Close()
+	call{}.run(t, "dev", "--store", "memory:", "--listen", ln.Addr().String()).want(t, 1, "err:cannot listen on", "err:--listen 127.0.0.1:0")
+}
+
+func TestDevServesUntilItsContextEnds(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	banner, out := io.Pipe()
+	var errOut strings.Builder
+	code := make(chan int, 1)
+	go func() {
+		code <- cli.Program{Version: "1.2.3"}.Run(ctx, []string{"dev", "--store", "memory:", "--listen", "127.0.0.1:0"}, strings.NewReader(""), out, &errOut, nil)
+		out.Close()
+	}()
+	lines := bufio.NewScanner(banner)
+	var url string
+	for lines.Scan() {
+		if f := strings.Fields(lines.Text()); len(f) > 1 && f[0] == "A2A" {
+			url = f[1]
+			break
+		}
+	}
+	call{agent: url}.run(t, "send", "hello").want(t, 0, "Text: hello")
+	cancel()
+	for lines.Scan() {
+	}
+	if c := <-code; c != 0 {
+		t.Errorf("exit status %d, want 0: %s", c, errOut.String())
+	}
 }
 
 func TestAgentTextCannotSteerTheTerminal(t *testing.T) {

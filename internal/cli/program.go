@@ -13,18 +13,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Program is the errand command with the parts that other rooms provide.
+// Program is the errand command.
 type Program struct {
 	// Version is printed by --version; "" reads it from the build.
 	Version string
-	// Dev runs the development server until ctx is done. It may be nil.
-	Dev func(ctx context.Context, o DevOptions, stdout, stderr io.Writer) error
-}
-
-// DevOptions are what errand dev was asked for.
-type DevOptions struct {
-	Listen string
-	Store  string
 }
 
 // Run runs one invocation and returns its exit status. args does not hold the
@@ -151,21 +143,4 @@ func (r *run) versionCommand() *cobra.Command {
 			return r.write(t)
 		},
 	}
-}
-
-func (r *run) devCommand() *cobra.Command {
-	var o DevOptions
-	c := &cobra.Command{
-		Use: "dev", Short: "Run a local server with the demo agent", Args: noArguments,
-		Long: "Run a local server with the demo agent, whose first word decides what it does: count to N, sleep D, ask, fail, …",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if r.prog.Dev == nil {
-				return &failure{Code: codeInternal, Message: "this build of errand has no server in it", Exit: exitFailure}
-			}
-			return r.prog.Dev(cmd.Context(), o, r.out, r.errOut)
-		},
-	}
-	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address to listen on")
-	c.Flags().StringVar(&o.Store, "store", "sqlite:errand.db", "where tasks are kept: sqlite:FILE or memory:")
-	return c
 }

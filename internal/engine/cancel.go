@@ -111,7 +111,7 @@ func (c *cancellation) request(ctx context.Context) (store.Head, error) {
 	case err != nil:
 		return store.Head{}, c.e.storeError("request cancel", err)
 	case res.Claim != nil:
-		c.e.Worker.Start(res.Claim)
+		c.e.Worker.Start(res.Claim, nil)
 	case res.Head.Running:
 		c.e.Worker.Hint(c.ref)
 	default:

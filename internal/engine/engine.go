@@ -23,8 +23,9 @@ type Worker interface {
 	Reserve(agent string) (t store.Taker, ok bool)
 	// Release gives a reserved slot back.
 	Release(agent string)
-	// Start runs a claim on a reserved slot. It returns at once.
-	Start(c *store.Claim)
+	// Start runs a claim on a reserved slot. It returns at once. given is what
+	// the claim says, decoded, or nil; it is the worker's from then on.
+	Start(c *store.Claim, given *record.Given)
 	// Ring says that an agent has something ready.
 	Ring(agent string)
 	// Hint says that a cancellation of a running task was asked for.

@@ -47,6 +47,7 @@ type draft struct {
 	key       *store.Key
 	immediate bool
 	whole     bool // a follow-up wants the folded task
+	data      record.Request
 }
 
 // accept makes or continues a task. The listener of the answer must be closed.
@@ -220,9 +221,8 @@ func (d *draft) submission(ref task.Ref, turn int, parked a2a.TaskState) (*store
 	if err != nil {
 		return nil, task.Invalid(a2a.ErrInvalidParams, "message", "%s", err)
 	}
-	data, err := record.EncodeRequest(record.Request{
-		Metadata: d.req.Metadata, Params: d.call.Params, Route: d.req.Tenant, Parked: parked,
-	})
+	d.data = record.Request{Metadata: d.req.Metadata, Params: d.call.Params, Route: d.req.Tenant, Parked: parked}
+	data, err := record.EncodeRequest(d.data)
 	if err != nil {
 		return nil, task.Invalid(a2a.ErrInvalidParams, "metadata", "%s", err)
 	}
@@ -272,7 +272,7 @@ func (e *Engine) submit(ctx context.Context, d *draft, sub *store.Submission, st
 		acc.fresh, acc.cursor = false, sub.LastSeq
 	}
 	if res.Claim != nil {
-		e.Worker.Start(res.Claim)
+		e.Worker.Start(res.Claim, &record.Given{Message: d.msg, Request: d.data})
 	} else {
 		e.Worker.Ring(sub.Agent)
 	}

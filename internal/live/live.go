@@ -30,8 +30,8 @@ type Tail struct {
 
 // Limits bound what one follower may hold.
 type Limits struct {
-	Records int // default 256
-	Bytes   int // default 1 MiB
+	Records int // default 256; a tail without any counts as one
+	Bytes   int // of their JSON; default 1 MiB
 }
 
 // Hub connects publishers and followers of this process.
@@ -67,7 +67,7 @@ type Listener struct {
 
 	mu     sync.Mutex
 	tails  []Tail
-	held   int // records
+	held   int // places
 	bytes  int
 	lagged bool
 	bell   chan struct{}
@@ -163,15 +163,20 @@ func (l *Listener) offer(t Tail, lim Limits) {
 	n := 0
 	for _, r := range t.Records {
 		n += len(r.Event)
+		if r.Opens != nil {
+			n += len(r.Opens.Raw)
+		}
 	}
+	// A tail without records (the end of a turn alone) takes a place too.
+	places := max(len(t.Records), 1)
 	l.mu.Lock()
-	if l.held+len(t.Records) > lim.Records || l.bytes+n > lim.Bytes {
+	if l.held+places > lim.Records || l.bytes+n > lim.Bytes {
 		// Keep the order: what is dropped is the newest, and everything after it
 		// until the follower has taken what it holds.
 		l.lagged = true
 	} else if !l.lagged {
 		l.tails = append(l.tails, t)
-		l.held += len(t.Records)
+		l.held += places
 		l.bytes += n
 	}
 	l.mu.Unlock()

@@ -5,7 +5,6 @@ package record
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -16,9 +15,10 @@ import (
 
 // Encode makes the wire form of an event and the change it is to the fold. The
 // event is not kept: nothing that the caller does to it later has an effect.
-// Timestamps must be set.
+// Timestamps must be set. What cannot be read again by everybody (a part with
+// nothing in it, a NaN, a metadata key that is not UTF-8) is an error.
 func Encode(ev a2a.Event, st Stamp) (task.Raw, *task.Change, error) {
-	e := encoder{buf: make([]byte, 0, 384), stamp: st, change: &task.Change{}}
+	e := encoder{buf: make([]byte, 0, sizeOf(ev)), stamp: st, change: &task.Change{}}
 	var err error
 	switch ev := ev.(type) {
 	case *a2a.TaskStatusUpdateEvent:
@@ -40,37 +40,70 @@ func Encode(ev a2a.Event, st Stamp) (task.Raw, *task.Change, error) {
 }
 
 // encoder appends to buf and remembers which ranges of it are values of the
-// change; link turns the ranges into slices once buf has stopped moving.
+// change; link turns the ranges into slices once buf has stopped moving. The
+// first few links lie in the encoder itself, which stays on the stack: most
+// events need no more.
 type encoder struct {
 	buf    []byte
 	stamp  Stamp
 	change *task.Change
-	links  []link
+	near   [4]link
+	used   int
+	far    []link
 }
 
+// link says that a range of the buffer is *to, or the member key of in.
 type link struct {
-	from, to int
-	set      func(task.Raw)
+	from, end int
+	to        *task.Raw
+	in        map[string]task.Raw
+	key       string
 }
 
-func (e *encoder) mark(from int, set func(task.Raw)) {
-	e.links = append(e.links, link{from, len(e.buf), set})
+// value ends the value that began at from.
+func (e *encoder) value(from int, to *task.Raw) {
+	e.mark(link{from: from, end: len(e.buf), to: to})
+}
+
+// member ends the member of an object that began at from.
+func (e *encoder) member(from int, in map[string]task.Raw, key string) {
+	e.mark(link{from: from, end: len(e.buf), in: in, key: key})
+}
+
+func (e *encoder) mark(l link) {
+	if e.used < len(e.near) {
+		e.near[e.used] = l
+		e.used++
+		return
+	}
+	e.far = append(e.far, l)
 }
 
 func (e *encoder) link() {
-	for _, l := range e.links {
-		l.set(task.Raw(e.buf[l.from:l.to:l.to]))
+	for i := range e.near[:e.used] {
+		e.near[i].set(e.buf)
 	}
+	for i := range e.far {
+		e.far[i].set(e.buf)
+	}
+}
+
+func (l *link) set(buf []byte) {
+	raw := task.Raw(buf[l.from:l.end:l.end])
+	if l.to != nil {
+		*l.to = raw
+		return
+	}
+	l.in[l.key] = raw
 }
 
 func (e *encoder) field(name string) { e.buf = field(e.buf, name) }
 
-func (e *encoder) open(s string)  { e.buf = append(e.buf, s...) }
-func (e *encoder) close(s string) { e.buf = append(e.buf, s...) }
+func (e *encoder) write(s string) { e.buf = append(e.buf, s...) }
 
 func (e *encoder) statusUpdate(ev *a2a.TaskStatusUpdateEvent) error {
 	e.change.Kind = task.KindStatus
-	e.open(`{"statusUpdate":{`)
+	e.write(`{"statusUpdate":{`)
 	e.buf = AppendString(field(e.buf, "taskId"), string(ev.TaskID))
 	e.buf = AppendString(field(e.buf, "contextId"), ev.ContextID)
 	if err := e.status(ev.Status); err != nil {
@@ -79,7 +112,7 @@ func (e *encoder) statusUpdate(ev *a2a.TaskStatusUpdateEvent) error {
 	if err := e.metadata(ev.Metadata); err != nil {
 		return err
 	}
-	e.close("}}")
+	e.write("}}")
 	return nil
 }
 
@@ -89,21 +122,21 @@ func (e *encoder) status(st a2a.TaskStatus) error {
 	}
 	e.change.Status = task.Status{State: st.State, At: st.Timestamp.UTC().Truncate(time.Millisecond)}
 	e.field("status")
-	e.open("{")
+	e.write("{")
 	e.buf = AppendString(field(e.buf, "state"), st.State.String())
 	e.buf = AppendTime(field(e.buf, "timestamp"), *st.Timestamp)
 	if st.Message != nil {
 		e.field("message")
-		m := &task.Message{ID: st.Message.ID}
+		m := &task.Message{ID: mend(st.Message.ID)}
 		from := len(e.buf)
 		var err error
 		if e.buf, err = AppendMessage(e.buf, st.Message); err != nil {
 			return fmt.Errorf("status.message: %w", err)
 		}
-		e.mark(from, func(r task.Raw) { m.Raw = r })
+		e.value(from, &m.Raw)
 		e.change.Status.Message = m
 	}
-	e.close("}")
+	e.write("}")
 	return nil
 }
 
@@ -114,7 +147,7 @@ func (e *encoder) artifactUpdate(ev *a2a.TaskArtifactUpdateEvent) error {
 	e.change.Kind = task.KindArtifact
 	e.change.Append = ev.Append
 	e.change.Superseded = e.stamp.Superseded
-	e.open(`{"artifactUpdate":{`)
+	e.write(`{"artifactUpdate":{`)
 	e.buf = AppendString(field(e.buf, "taskId"), string(ev.TaskID))
 	e.buf = AppendString(field(e.buf, "contextId"), ev.ContextID)
 	e.field("artifact")
@@ -132,45 +165,47 @@ func (e *encoder) artifactUpdate(ev *a2a.TaskArtifactUpdateEvent) error {
 	if err := e.metadata(ev.Metadata); err != nil {
 		return err
 	}
-	e.close("}}")
+	e.write("}}")
 	return nil
 }
 
 func (e *encoder) artifact(a *a2a.Artifact) (*task.Artifact, error) {
 	out := &task.Artifact{
-		ID: string(a.ID), Name: a.Name, Description: a.Description,
-		Extensions: slices.Clone(a.Extensions),
-		Parts:      make([]task.Raw, len(a.Parts)),
+		ID: mend(string(a.ID)), Name: mend(a.Name), Description: mend(a.Description),
+		Parts: make([]task.Raw, len(a.Parts)),
 	}
-	e.open("{")
+	for _, x := range a.Extensions {
+		out.Extensions = append(out.Extensions, mend(x))
+	}
+	e.write("{")
 	e.buf = AppendString(field(e.buf, "artifactId"), string(a.ID))
 	e.buf = stringField(e.buf, "name", a.Name)
 	e.buf = stringField(e.buf, "description", a.Description)
 	e.field("parts")
-	e.open("[")
+	e.write("[")
 	for i, p := range a.Parts {
 		if i > 0 {
-			e.open(",")
+			e.write(",")
 		}
 		from := len(e.buf)
 		var err error
 		if e.buf, err = AppendPart(e.buf, p); err != nil {
 			return nil, fmt.Errorf("parts[%d]: %w", i, err)
 		}
-		e.mark(from, func(r task.Raw) { out.Parts[i] = r })
+		e.value(from, &out.Parts[i])
 	}
-	e.close("]")
+	e.write("]")
 	e.buf = stringsField(e.buf, "extensions", a.Extensions)
 	if len(a.Metadata) > 0 {
-		out.Metadata = make(map[string]task.Raw, len(a.Metadata))
 		e.field("metadata")
-		e.open("{")
-		if err := e.pairs(a.Metadata, out.Metadata); err != nil {
+		e.write("{")
+		var err error
+		if out.Metadata, err = e.pairs(a.Metadata); err != nil {
 			return nil, err
 		}
-		e.close("}")
+		e.write("}")
 	}
-	e.close("}")
+	e.write("}")
 	return out, nil
 }
 
@@ -178,45 +213,48 @@ func (e *encoder) artifact(a *a2a.Artifact) (*task.Artifact, error) {
 // stands beside the stamp.
 func (e *encoder) metadata(meta map[string]any) error {
 	e.field("metadata")
-	e.open("{")
-	if len(meta) > 0 {
-		e.change.Metadata = make(map[string]task.Raw, len(meta))
-		if err := e.pairs(meta, e.change.Metadata); err != nil {
-			return err
-		}
+	e.write("{")
+	var err error
+	if e.change.Metadata, err = e.pairs(meta); err != nil {
+		return err
 	}
 	if e.buf[len(e.buf)-1] != '{' {
-		e.open(",")
+		e.write(",")
 	}
 	e.buf = appendStamp(e.buf, e.stamp)
-	e.close("}")
+	e.write("}")
 	return nil
 }
 
-// pairs writes the members of an object; the stamp's key is ours alone.
-func (e *encoder) pairs(meta map[string]any, out map[string]task.Raw) error {
-	for _, k := range slices.Sorted(maps.Keys(meta)) {
+// pairs writes the members of an object, and gives them for the fold: nil if
+// there are none. The stamp's key is ours alone.
+func (e *encoder) pairs(meta map[string]any) (map[string]task.Raw, error) {
+	var out map[string]task.Raw
+	var room [4]string
+	for _, k := range appendKeys(room[:0], meta) {
 		if k == task.ResumeURI {
 			continue
 		}
-		if e.buf[len(e.buf)-1] != '{' {
-			e.open(",")
-		}
-		e.buf = append(AppendString(e.buf, k), ':')
-		from := len(e.buf)
 		var err error
-		if e.buf, err = appendAny(e.buf, meta[k]); err != nil {
-			return fmt.Errorf("metadata[%q]: %w", k, err)
+		if e.buf, err = appendKey(e.buf, k); err != nil {
+			return nil, err
 		}
-		e.mark(from, func(r task.Raw) { out[k] = r })
+		from := len(e.buf)
+		if e.buf, err = appendAny(e.buf, meta[k]); err != nil {
+			return nil, fmt.Errorf("metadata[%q]: %w", k, err)
+		}
+		if out == nil {
+			out = make(map[string]task.Raw, len(meta))
+		}
+		e.member(from, out, k)
 	}
-	return nil
+	return out, nil
 }
 
 func (e *encoder) task(t *a2a.Task) error {
 	c := e.change
 	c.Kind = task.KindTask
-	e.open(`{"task":{`)
+	e.write(`{"task":{`)
 	e.buf = AppendString(field(e.buf, "id"), string(t.ID))
 	e.buf = AppendString(field(e.buf, "contextId"), t.ContextID)
 	if err := e.status(t.Status); err != nil {
@@ -225,27 +263,27 @@ func (e *encoder) task(t *a2a.Task) error {
 	if len(t.History) > 0 {
 		c.History = make([]task.Message, len(t.History))
 		e.field("history")
-		e.open("[")
+		e.write("[")
 		for i, m := range t.History {
 			if i > 0 {
-				e.open(",")
+				e.write(",")
 			}
 			from := len(e.buf)
 			var err error
 			if e.buf, err = AppendMessage(e.buf, m); err != nil {
 				return fmt.Errorf("history[%d]: %w", i, err)
 			}
-			c.History[i].ID = m.ID
-			e.mark(from, func(r task.Raw) { c.History[i].Raw = r })
+			c.History[i].ID = mend(m.ID)
+			e.value(from, &c.History[i].Raw)
 		}
-		e.close("]")
+		e.write("]")
 	}
 	if len(t.Artifacts) > 0 {
 		e.field("artifacts")
-		e.open("[")
+		e.write("[")
 		for i, a := range t.Artifacts {
 			if i > 0 {
-				e.open(",")
+				e.write(",")
 			}
 			out, err := e.artifact(a)
 			if err != nil {
@@ -253,12 +291,12 @@ func (e *encoder) task(t *a2a.Task) error {
 			}
 			c.Artifacts = append(c.Artifacts, out)
 		}
-		e.close("]")
+		e.write("]")
 	}
 	if err := e.metadata(t.Metadata); err != nil {
 		return err
 	}
-	e.close("}}")
+	e.write("}}")
 	return nil
 }
 
@@ -271,16 +309,16 @@ func (e *encoder) message(m *a2a.Message) error {
 	}
 	// The context's messages and repeats of the key read it from here: without
 	// the stamp, which belongs to the frame.
-	plain, err := appendMessage(nil, m, meta, nil)
+	plain, err := appendMessage(make([]byte, 0, sizeOfMessage(m)), m, meta, nil)
 	if err != nil {
 		return err
 	}
-	e.change.Message = &task.Message{ID: m.ID, Raw: plain}
-	e.open(`{"message":`)
+	e.change.Message = &task.Message{ID: mend(m.ID), Raw: plain}
+	e.write(`{"message":`)
 	if e.buf, err = appendMessage(e.buf, m, meta, &e.stamp); err != nil {
 		return err
 	}
-	e.close("}")
+	e.write("}")
 	return nil
 }
 

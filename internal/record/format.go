@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -191,7 +189,8 @@ func appendMessagePtr(b []byte, m *task.Message) []byte {
 
 func appendMeta(b []byte, meta map[string]task.Raw) []byte {
 	b = binary.AppendUvarint(b, uint64(len(meta)))
-	for _, k := range slices.Sorted(maps.Keys(meta)) {
+	var room [4]string
+	for _, k := range appendKeys(room[:0], meta) {
 		b = appendString(b, k)
 		b = appendBytes(b, meta[k])
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -83,10 +82,25 @@ func appendEscape(dst []byte, b byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[b>>4], hexDigits[b&0xf])
 }
 
+// mend gives s as AppendString writes it: the fold in memory has to be the one
+// that is made from the log.
+func mend(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
+}
+
 // appendAny appends a value of metadata or of a data part. What encoding/json
 // refuses (a channel, a cycle, NaN) is an error, so that it can be told to
 // whoever made it.
-func appendAny(dst []byte, v any) ([]byte, error) {
+func appendAny(dst []byte, v any) ([]byte, error) { return appendNested(dst, v, maxNested) }
+
+// maxNested is how deep values are written here: encoding/json, which gets
+// what lies deeper, finds out whether it is a cycle.
+const maxNested = 32
+
+func appendNested(dst []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
 		return append(dst, "null"...), nil
@@ -100,26 +114,82 @@ func appendAny(dst []byte, v any) ([]byte, error) {
 		if v == math.Trunc(v) && math.Abs(v) < 1e15 {
 			return strconv.AppendInt(dst, int64(v), 10), nil
 		}
-	case json.RawMessage:
-		return appendCompact(dst, v)
-	case []byte:
-		return appendBase64(dst, v), nil
+	case map[string]any:
+		if v != nil && depth > 0 {
+			return appendObject(dst, v, depth-1)
+		}
+	case []any:
+		if v != nil && depth > 0 {
+			return appendArray(dst, v, depth-1)
+		}
 	}
+	return appendMarshaled(dst, v)
+}
+
+func appendObject(dst []byte, object map[string]any, depth int) ([]byte, error) {
+	dst = append(dst, '{')
+	var room [4]string
+	for _, k := range appendKeys(room[:0], object) {
+		var err error
+		if dst, err = appendKey(dst, k); err != nil {
+			return dst, err
+		}
+		if dst, err = appendNested(dst, object[k], depth); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+func appendArray(dst []byte, list []any, depth int) ([]byte, error) {
+	dst = append(dst, '[')
+	for i, v := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var err error
+		if dst, err = appendNested(dst, v, depth); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, ']'), nil
+}
+
+// appendMarshaled appends what encoding/json makes of a value. It does not look
+// into what a value encodes itself (json.RawMessage is one): not UTF-8, and
+// neither a browser nor gRPC could read it.
+func appendMarshaled(dst []byte, v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return dst, fmt.Errorf("value of type %T: %w", v, err)
 	}
+	if !utf8.Valid(buf.Bytes()) {
+		return dst, fmt.Errorf("value of type %T: not UTF-8", v)
+	}
 	return append(dst, bytes.TrimRight(buf.Bytes(), "\n")...), nil
 }
 
-func appendCompact(dst []byte, raw []byte) ([]byte, error) {
-	buf := bytes.NewBuffer(dst)
-	if err := json.Compact(buf, raw); err != nil {
-		return dst, fmt.Errorf("raw value: %w", err)
+// appendKeys appends the keys of an object in the order they are written in.
+func appendKeys[V any](dst []string, object map[string]V) []string {
+	for k := range object {
+		dst = append(dst, k)
 	}
-	return buf.Bytes(), nil
+	slices.Sort(dst)
+	return dst
+}
+
+// appendKey appends the separator and a key. Two keys that are not UTF-8 could
+// become the same one.
+func appendKey(dst []byte, k string) ([]byte, error) {
+	if !utf8.ValidString(k) {
+		return dst, fmt.Errorf("key %q: not UTF-8", k)
+	}
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(AppendString(dst, k), ':'), nil
 }
 
 func appendBase64(dst, b []byte) []byte {
@@ -164,18 +234,11 @@ func metaField(dst []byte, name string, meta map[string]any) ([]byte, error) {
 	if len(meta) == 0 {
 		return dst, nil
 	}
-	dst = append(field(dst, name), '{')
-	for _, k := range slices.Sorted(maps.Keys(meta)) {
-		if dst[len(dst)-1] != '{' {
-			dst = append(dst, ',')
-		}
-		dst = append(AppendString(dst, k), ':')
-		var err error
-		if dst, err = appendAny(dst, meta[k]); err != nil {
-			return dst, fmt.Errorf("metadata[%q]: %w", k, err)
-		}
+	dst, err := appendObject(field(dst, name), meta, maxNested)
+	if err != nil {
+		return dst, fmt.Errorf("%s: %w", name, err)
 	}
-	return append(dst, '}'), nil
+	return dst, nil
 }
 
 // AppendPart appends one part.
@@ -191,10 +254,18 @@ func AppendPart(dst []byte, p *a2a.Part) ([]byte, error) {
 	case a2a.Raw:
 		dst = appendBase64(field(dst, "raw"), c)
 	case a2a.URL:
+		if c == "" { // the SDK's clients refuse to read it
+			return dst, fmt.Errorf("a part with an empty url")
+		}
 		dst = AppendString(field(dst, "url"), string(c))
 	case a2a.Data:
-		if dst, err = appendAny(field(dst, "data"), c.Value); err != nil {
+		dst = field(dst, "data")
+		from := len(dst)
+		if dst, err = appendAny(dst, c.Value); err != nil {
 			return dst, fmt.Errorf("data: %w", err)
+		}
+		if string(dst[from:]) == "null" { // the SDK's clients refuse to read it
+			return dst, fmt.Errorf("a part with null for data")
 		}
 	default:
 		return dst, fmt.Errorf("unknown content %T", c)

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -118,23 +119,30 @@ func parseStatus(w wireStatus) (task.Status, error) {
 	return st, nil
 }
 
-// parseMessage strips the stamp again: the fold holds the message alone.
+// parseMessage takes the stamp away: the fold holds the message alone.
 func parseMessage(c *task.Change, raw json.RawMessage) error {
 	c.Kind = task.KindMessage
-	var m a2a.Message
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return err
-	}
-	delete(m.Metadata, task.ResumeURI)
-	plain, err := AppendMessage(nil, &m)
-	if err != nil {
-		return err
-	}
-	c.Message = &task.Message{ID: m.ID, Raw: plain}
-	return nil
+	var err error
+	c.Message, err = message(unstamp(raw))
+	return err
 }
 
-func message(raw json.RawMessage) (*task.Message, error) {
+// unstamp undoes stampField by its bytes: to decode the message and encode it
+// again would round large numbers.
+func unstamp(raw []byte) []byte {
+	const key = `"` + task.ResumeURI + `":{"sequence":`
+	at := bytes.LastIndex(raw, []byte(key))
+	if at < 0 || bytes.IndexByte(raw[at:], '}') != len(raw)-at-len("}}}") {
+		return raw
+	}
+	head := raw[:at:at]
+	if plain, only := bytes.CutSuffix(head, []byte(`,"metadata":{`)); only {
+		return append(plain[:len(plain):len(plain)], '}')
+	}
+	return append(bytes.TrimSuffix(head, []byte(","))[:len(head)-1:len(head)-1], "}}"...)
+}
+
+func message(raw []byte) (*task.Message, error) {
 	var id struct {
 		ID string `json:"messageId"`
 	}

@@ -22,6 +22,13 @@ type Request struct {
 	Parked a2a.TaskState `json:"parked,omitempty"`
 }
 
+// Given is what an executor gets of a turn, decoded: whoever accepted the
+// message has it at hand and spares the worker the decoding.
+type Given struct {
+	Message *a2a.Message
+	Request Request
+}
+
 // EncodeRequest makes the stored form; nothing is nil.
 func EncodeRequest(r Request) ([]byte, error) {
 	if len(r.Metadata) == 0 && len(r.Params) == 0 && r.Route == "" && r.Parked == a2a.TaskStateUnspecified {
@@ -56,7 +63,7 @@ func DecodeRequest(b []byte) (Request, error) {
 
 // DecodeMessage reads a stored message for an executor.
 func DecodeMessage(b []byte) (*a2a.Message, error) {
-	if b == nil {
+	if len(b) == 0 {
 		return nil, nil
 	}
 	m := new(a2a.Message)

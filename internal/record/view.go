@@ -2,12 +2,7 @@
 
 package record
 
-import (
-	"maps"
-	"slices"
-
-	"github.com/errand-a2a/errand/internal/task"
-)
+import "github.com/errand-a2a/errand/internal/task"
 
 // View says how much of a task an answer shows.
 type View struct {
@@ -95,10 +90,8 @@ func appendArtifact(dst []byte, a *task.Artifact) []byte {
 }
 
 func appendPairs(dst []byte, meta map[string]task.Raw) []byte {
-	if len(meta) == 0 {
-		return dst
-	}
-	for _, k := range slices.Sorted(maps.Keys(meta)) {
+	var room [4]string
+	for _, k := range appendKeys(room[:0], meta) {
 		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
 		}

@@ -113,6 +113,9 @@ func (s *State) check(c *Change) error {
 	default:
 		return fmt.Errorf("unknown kind %d: %w", c.Kind, ErrInvalidEvent)
 	}
+	if (c.Kind == KindTask || c.Kind == KindStatus) && !Known(c.Status.State) {
+		return fmt.Errorf("state %q: %w", c.Status.State, ErrInvalidEvent)
+	}
 	if c.Kind == KindArtifact {
 		if c.Artifact == nil || c.Artifact.ID == "" {
 			return fmt.Errorf("an artifact without an id: %w", ErrInvalidEvent)

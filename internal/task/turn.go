@@ -4,7 +4,9 @@ package task
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -76,11 +78,14 @@ func (t *Turn) Accept(s *State, ev a2a.Event, now time.Time) ([]a2a.Event, End, 
 
 // Submitted is the Task event that publishes a new task.
 func (t *Turn) Submitted(now time.Time) *a2a.Task {
-	return &a2a.Task{
+	out := &a2a.Task{
 		ID: a2a.TaskID(t.TaskID), ContextID: t.ContextID,
-		Status:  a2a.TaskStatus{State: a2a.TaskStateSubmitted, Timestamp: &now},
-		History: []*a2a.Message{t.Message},
+		Status: a2a.TaskStatus{State: a2a.TaskStateSubmitted, Timestamp: &now},
 	}
+	if t.Message != nil {
+		out.History = []*a2a.Message{t.Message}
+	}
+	return out
 }
 
 // Status makes a status event of the engine's own.
@@ -108,6 +113,12 @@ func (t *Turn) Progress(s *State, percent int, now time.Time) ([]a2a.Event, erro
 		state = a2a.TaskStateWorking
 	}
 	ev := t.Status(state, "", now)
+	if m := s.Status.Message; m != nil {
+		ev.Status.Message = new(a2a.Message)
+		if err := json.Unmarshal(m.Raw, ev.Status.Message); err != nil {
+			return nil, fmt.Errorf("read the status message: %w", err)
+		}
+	}
 	ev.Metadata = map[string]any{ProgressURI: map[string]any{"percent": percent}}
 	return t.published(s, now, ev), nil
 }
@@ -124,8 +135,8 @@ func (t *Turn) acceptMessage(s *State, m *a2a.Message, now time.Time) ([]a2a.Eve
 	if m == nil {
 		return nil, EndNone, fmt.Errorf("a nil Message: %w", ErrInvalidEvent)
 	}
-	if m.TaskID != "" && string(m.TaskID) != t.TaskID {
-		return nil, EndNone, fmt.Errorf("a Message for task %q: %w", m.TaskID, ErrInvalidEvent)
+	if err := t.belongs("a Message", m.TaskID, m.ContextID); err != nil {
+		return nil, EndNone, err
 	}
 	m = t.complete(m)
 	if !s.Exists() {
@@ -269,7 +280,8 @@ func (t *Turn) artifactChange(s *State, a *a2a.Artifact) (a2a.Event, error) {
 	if !known {
 		return out, nil
 	}
-	if len(old.Parts) > len(a.Parts) || a.Name != old.Name || a.Description != old.Description || len(a.Metadata) > 0 {
+	if len(old.Parts) > len(a.Parts) || a.Name != old.Name || a.Description != old.Description ||
+		!slices.Equal(a.Extensions, old.Extensions) || len(a.Metadata)+len(old.Metadata) > 0 {
 		return out, nil
 	}
 	for i, p := range old.Parts {
@@ -342,10 +354,15 @@ func (t *Turn) complete(m *a2a.Message) *a2a.Message {
 }
 
 func artifactsValid(list []*a2a.Artifact) error {
+	seen := make(map[a2a.ArtifactID]bool, len(list))
 	for i, a := range list {
 		if a == nil || a.ID == "" || len(a.Parts) == 0 {
 			return fmt.Errorf("artifacts[%d] without an id or parts: %w", i, ErrInvalidEvent)
 		}
+		if seen[a.ID] {
+			return fmt.Errorf("artifacts[%d] has the id of another, %q: %w", i, a.ID, ErrInvalidEvent)
+		}
+		seen[a.ID] = true
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -27,6 +28,7 @@ type attempt struct {
 	claim *store.Claim
 	ref   task.Ref
 	began time.Time
+	given *record.Given // nil: decode what the claim holds
 	req   record.Request
 	log   *slog.Logger
 
@@ -144,17 +146,20 @@ func (at *attempt) supervise() {
 }
 
 // linger lets an executor that is in the middle of yielding go on, so that a
-// short turn is one commit and not two. It waits for nobody.
+// short turn is one commit and not two, and what it says after its end is
+// refused in time for the table of attempts. It waits for nobody.
 func (at *attempt) linger() {
-	for n := -1; ; {
+	for n, extra := -1, 3; ; runtime.Gosched() {
 		at.mu.Lock()
-		now, over := len(at.pending), at.end != task.EndNone || at.exec != nil
+		now, over, back := len(at.pending), at.end != task.EndNone, at.exec != nil
 		at.mu.Unlock()
-		if over || now == n || now >= at.w.o.Limits.WindowEvents/2 {
+		if over {
+			extra--
+		}
+		if back || extra == 0 || !over && (now == n || now >= at.w.o.Limits.WindowEvents/2) {
 			return
 		}
 		n = now
-		runtime.Gosched()
 	}
 }
 
@@ -214,7 +219,7 @@ func (at *attempt) accept(ev a2a.Event) bool {
 		at.room.Wait()
 	}
 	if at.ended || at.broken != nil {
-		at.refuse("event after the end of the attempt")
+		at.refuse(fmt.Sprintf("%T after the end of the attempt", ev))
 		return false
 	}
 	at.lastAt = at.w.o.Now()
@@ -307,9 +312,12 @@ func (at *attempt) force(ev a2a.Event) {
 // maxRefused bounds what is kept about events that broke the rules.
 const maxRefused = 16
 
+// refuse keeps why an event was not recorded. It stands in the table of
+// attempts if the attempt has not ended yet, and in any case in the log.
 func (at *attempt) refuse(why string) {
 	if len(at.refused) < maxRefused {
 		at.refused = append(at.refused, why)
+		at.log.Warn("refused an event of the agent", "reason", why)
 	}
 }
 

@@ -96,7 +96,9 @@ func (at *attempt) startCancel(data []byte) {
 	at.mu.Unlock()
 	ctx, ec := at.executorContext(at.ctx, nil, req)
 	go func() {
-		at.cancelReturned(at.iterate(func() events { return at.agent.Executor.Cancel(ctx, ec) }))
+		res := result{err: errExited}
+		defer func() { at.cancelReturned(res) }()
+		res = at.iterate(func() events { return at.agent.Executor.Cancel(ctx, ec) })
 	}()
 }
 

@@ -45,7 +45,7 @@ func (w *Worker) claim(ctx context.Context, name string) bool {
 		return false
 	}
 	for i := range claims {
-		w.Start(&claims[i])
+		w.Start(&claims[i], nil)
 	}
 	return len(claims) == n
 }

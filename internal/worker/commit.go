@@ -17,8 +17,13 @@ import (
 	"github.com/errand-a2a/errand/internal/task"
 )
 
-// minSnapshot is the size of a log that is not worth a snapshot yet, in bytes.
-const minSnapshot = 16 << 10
+// Sizes of a log that is not worth a snapshot, in bytes: of a task that goes
+// on, and of one that has ended. Folding the short log of a small task costs
+// less over its life than writing everything twice.
+const (
+	minSnapshot   = 16 << 10
+	closeSnapshot = 4 << 10
+)
 
 // commitBatch is what one commit records.
 type commitBatch struct {
@@ -58,13 +63,17 @@ func (at *attempt) take(f *verdict) *commitBatch {
 	return b
 }
 
-// snapshot is written at the end of a task and when the log since the last one
-// outweighs it, so that the total stays in proportion to the log.
+// snapshot is written when the log since the last one outweighs it, and at the
+// end of a task that is not small, so that the total stays in proportion to
+// the log.
 func (at *attempt) snapshot(b *commitBatch) {
 	if len(b.recs) == 0 || at.state.Reply != nil {
 		return
 	}
 	at.tailBytes += int64(b.bytes)
+	if b.closes && at.snapBytes == 0 && at.tailBytes < closeSnapshot {
+		return
+	}
 	if !b.closes && at.tailBytes < max(at.snapBytes, minSnapshot) {
 		return
 	}
@@ -250,7 +259,9 @@ func (at *attempt) annotate(b *commitBatch) error {
 	at.mu.Lock()
 	at.state.Amend(change.Metadata)
 	at.mu.Unlock()
-	b.snap = &store.Snapshot{Seq: at.state.Seq, Body: record.EncodeSnapshot(at.state)}
+	if b.snap != nil {
+		b.snap = &store.Snapshot{Seq: at.state.Seq, Body: record.EncodeSnapshot(at.state)}
+	}
 	if b.settled != nil {
 		b.settled = at.state.Freeze()
 	}

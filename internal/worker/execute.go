@@ -5,6 +5,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime/debug"
@@ -23,20 +24,26 @@ type events = iter.Seq2[a2a.Event, error]
 
 // execute runs the executor to its end. For a cancel item nothing executes.
 func (at *attempt) execute() {
-	var res result
+	res := result{err: errExited}
+	defer func() {
+		at.mu.Lock()
+		at.exec = &res
+		at.mu.Unlock()
+		at.signal()
+	}()
 	if at.claim.Item.Kind == store.CancelItem {
 		at.startCancel(at.claim.Request)
-	} else {
-		res = at.iterate(func() events {
-			ctx, ec := at.executorContext(at.ctx, at.turn.Message, at.req)
-			return at.agent.Executor.Execute(ctx, ec)
-		})
+		res = result{}
+		return
 	}
-	at.mu.Lock()
-	at.exec = &res
-	at.mu.Unlock()
-	at.signal()
+	res = at.iterate(func() events {
+		ctx, ec := at.executorContext(at.ctx, at.turn.Message, at.req)
+		return at.agent.Executor.Execute(ctx, ec)
+	})
 }
+
+// errExited is left standing by an executor that calls runtime.Goexit.
+var errExited = errors.New("the executor ended its goroutine")
 
 // iterate feeds an iterator of the executor into the attempt. A panic is an
 // error with a stack.
@@ -46,18 +53,21 @@ func (at *attempt) iterate(begin func() events) (res result) {
 			res = result{err: fmt.Errorf("panic: %v", p), stack: string(debug.Stack())}
 		}
 	}()
-	for ev, err := range begin() {
-		if err != nil {
-			return result{err: err}
+	// Called as a function: an iterator that goes on after its end is refused
+	// event by event, where a range statement would make it panic.
+	begin()(func(ev a2a.Event, err error) bool {
+		switch {
+		case res.err != nil:
+			return false
+		case err != nil:
+			res.err = err
+			return false
+		case ev == nil:
+			return true
 		}
-		if ev == nil {
-			continue
-		}
-		if !at.accept(ev) {
-			break
-		}
-	}
-	return result{}
+		return at.accept(ev)
+	})
+	return res
 }
 
 // executorContext restores on this worker what the caller had.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -22,11 +23,7 @@ const readAhead = 1 << 20
 // prepare folds the task, and records what opens the turn and the attempt.
 func (at *attempt) prepare() error {
 	c := at.claim
-	var err error
-	if at.req, err = record.DecodeRequest(c.Request); err != nil {
-		return err
-	}
-	msg, err := record.DecodeMessage(c.Message)
+	msg, err := at.decode()
 	if err != nil {
 		return err
 	}
@@ -48,6 +45,19 @@ func (at *attempt) prepare() error {
 		return at.openAttempt()
 	}
 	return nil
+}
+
+// decode gives the message and the request data of the turn.
+func (at *attempt) decode() (*a2a.Message, error) {
+	if at.given != nil {
+		at.req = at.given.Request
+		return at.given.Message, nil
+	}
+	var err error
+	if at.req, err = record.DecodeRequest(at.claim.Request); err != nil {
+		return nil, err
+	}
+	return record.DecodeMessage(at.claim.Message)
 }
 
 // loadState folds what is stored; a task that was just here is still warm.
@@ -183,11 +193,16 @@ func (at *attempt) resetTo(base *task.State) {
 		}
 		st := record.Stamp{Seq: at.state.Seq + 1, Attempt: at.claim.Attempt, Superseded: !known}
 		raw, change := record.EncodeReset(at.ref.ID, at.claim.Head.ContextID, a.ID, old, st)
-		at.push(raw, change, nil)
+		// Past the limits: what many events made comes back in one, and the task
+		// was that large before.
+		if err := at.fold(raw, change, nil); err != nil {
+			at.log.Error("cannot take back an artifact", "artifact", a.ID, "error", err)
+		}
 	}
 }
 
 func sameArtifact(a, b *task.Artifact) bool {
-	return a.Name == b.Name && a.Description == b.Description && len(a.Metadata) == len(b.Metadata) &&
-		slices.EqualFunc(a.Parts, b.Parts, func(x, y task.Raw) bool { return bytes.Equal(x, y) })
+	same := func(x, y task.Raw) bool { return bytes.Equal(x, y) }
+	return a.Name == b.Name && a.Description == b.Description && slices.Equal(a.Extensions, b.Extensions) &&
+		maps.EqualFunc(a.Metadata, b.Metadata, same) && slices.EqualFunc(a.Parts, b.Parts, same)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/live"
+	"github.com/errand-a2a/errand/internal/record"
 	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/task"
 )
@@ -221,9 +222,9 @@ func (w *Worker) Release(name string) {
 }
 
 // Start runs a claim on a reserved slot and returns at once.
-func (w *Worker) Start(c *store.Claim) { go w.run(c) }
+func (w *Worker) Start(c *store.Claim, given *record.Given) { go w.run(c, given) }
 
-func (w *Worker) run(c *store.Claim) {
+func (w *Worker) run(c *store.Claim, given *record.Given) {
 	name := c.Head.Agent
 	slot := &slot{w: w, agent: name}
 	defer w.attempts.Done()
@@ -234,7 +235,9 @@ func (w *Worker) run(c *store.Claim) {
 		w.o.Logger.Error("claimed an item of an unknown agent", "agent", name, "task", c.Head.ID)
 		return
 	}
-	newAttempt(w, a, c, slot).run()
+	at := newAttempt(w, a, c, slot)
+	at.given = given
+	at.run()
 }
 
 // slot is the execution slot of one attempt. It is free as soon as the attempt
@@ -275,10 +278,16 @@ func (w *Worker) Hint(ref task.Ref) {
 	}
 }
 
+// enter puts an attempt among those that the heartbeat knows. One that was
+// there has lost the task to it, and nobody else would ever say so.
 func (w *Worker) enter(at *attempt) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	old := w.running[at.ref]
 	w.running[at.ref] = at
+	w.mu.Unlock()
+	if old != nil {
+		old.hear(store.BeatAnswer{Lost: true})
+	}
 }
 
 func (w *Worker) leave(at *attempt) {

@@ -3,6 +3,7 @@
 package binding
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"math"
@@ -73,22 +74,24 @@ func (d *decoder) end(bracket byte) bool {
 // escapes.
 func (d *decoder) token() (raw []byte, escaped bool) {
 	d.peek()
-	d.i++
-	start := d.i
-	for d.i < len(d.b) {
-		switch d.b[d.i] {
-		case '"':
-			raw = d.b[start:d.i]
-			d.i++
-			return raw, escaped
-		case '\\':
-			escaped = true
-			d.i++
+	start := min(d.i+1, len(d.b))
+	for d.i = start; ; {
+		n := bytes.IndexByte(d.b[d.i:], '"')
+		if n < 0 {
+			d.i = len(d.b)
+			return d.b[start:], escaped
 		}
-		d.i++
+		end := d.i + n
+		d.i = end + 1
+		slashes := 0
+		for end-slashes > start && d.b[end-slashes-1] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 { // else the quote is part of the string
+			raw = d.b[start:end]
+			return raw, bytes.IndexByte(raw, '\\') >= 0
+		}
 	}
-	d.i = len(d.b)
-	return d.b[min(start, d.i):], escaped
 }
 
 // raw returns the next value as it is written.
@@ -370,4 +373,9 @@ func Members(b []byte, names []string, visit func(name string, value []byte)) bo
 		}
 	}
 	return true
+}
+
+// Text reads a value of validated JSON as a string, if it is one.
+func Text(value []byte) (s string, ok bool) {
+	return s, text(&decoder{b: value}, &s) == nil
 }

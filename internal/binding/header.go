@@ -17,6 +17,17 @@ import (
 	"github.com/errand-a2a/errand/internal/task"
 )
 
+// Begin gives a request's body its time, before anything else happens to it and
+// whatever http.Server it came through. It counts also where nobody reads the
+// body: net/http reads the rest of one that is refused before it sends the
+// refusal. Once the body is whole net/http lifts the deadline itself, so that it
+// does not end a stream.
+func (e *Edge) Begin(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.opts.BodyTimeout))
+	}
+}
+
 // Read reads a body and validates it as JSON. The bytes are good until they are
 // given back with Release; an empty body is none.
 func (e *Edge) Read(w http.ResponseWriter, r *http.Request) (*[]byte, error) {
@@ -47,13 +58,8 @@ func (e *Edge) read(w http.ResponseWriter, r *http.Request) (*[]byte, error) {
 		e.Release(buf)
 		return nil, e.tooLarge()
 	}
-	// A deadline of the whole server would end streams too: the connection is
-	// read in the background to notice a client that leaves.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(e.opts.BodyTimeout))
 	var err error
 	*buf, err = readAll(http.MaxBytesReader(w, r.Body, e.opts.MaxBody), *buf, r.ContentLength)
-	_ = rc.SetReadDeadline(time.Time{})
 	if err == nil {
 		return buf, nil
 	}
@@ -134,7 +140,7 @@ func Cursor(h http.Header) (*uint64, error) {
 		return nil, err
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil || s[0] == '+' {
+	if err != nil {
 		return nil, task.Invalid(a2a.ErrInvalidParams, name, "must be the decimal id of an event of this task's stream")
 	}
 	return &n, nil

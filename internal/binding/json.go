@@ -220,14 +220,17 @@ func (c *checker) once(base int, key span) string {
 }
 
 func (c *checker) distinct(base int) string {
-	keys := c.keys[base:]
-	if len(keys) <= fewKeys {
+	if len(c.keys)-base <= fewKeys {
 		return ""
 	}
-	slices.SortFunc(keys, func(x, y span) int { return bytes.Compare(c.bytes(x), c.bytes(y)) })
+	keys := make([][]byte, 0, len(c.keys)-base)
+	for _, k := range c.keys[base:] {
+		keys = append(keys, c.bytes(k))
+	}
+	slices.SortFunc(keys, bytes.Compare)
 	for i := 1; i < len(keys); i++ {
-		if k := c.bytes(keys[i]); bytes.Equal(c.bytes(keys[i-1]), k) {
-			return twice(k)
+		if bytes.Equal(keys[i-1], keys[i]) {
+			return twice(keys[i])
 		}
 	}
 	return ""
@@ -254,10 +257,18 @@ func Quote(s string) string {
 func (c *checker) text() (escaped bool, problem string) {
 	c.i++
 	start, ascii := c.i, true
-	for c.i < len(c.b) {
-		switch ch := c.b[c.i]; {
+	for {
+		i := c.i
+		for i < len(c.b) && c.b[i] >= 0x20 && c.b[i] != '"' && c.b[i] != '\\' && c.b[i] < utf8.RuneSelf {
+			i++
+		}
+		c.i = i
+		if i == len(c.b) {
+			return escaped, "a string has no end"
+		}
+		switch ch := c.b[i]; {
 		case ch == '"':
-			if !ascii && !utf8.Valid(c.b[start:c.i]) {
+			if !ascii && !utf8.Valid(c.b[start:i]) {
 				return escaped, "a string is not valid UTF-8"
 			}
 			c.i++
@@ -270,11 +281,10 @@ func (c *checker) text() (escaped bool, problem string) {
 		case ch < 0x20:
 			return escaped, "a control character stands bare in a string"
 		default:
-			ascii = ascii && ch < utf8.RuneSelf
+			ascii = false
 			c.i++
 		}
 	}
-	return escaped, "a string has no end"
 }
 
 func (c *checker) escape() string {

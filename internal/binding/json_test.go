@@ -73,6 +73,9 @@ func TestStrictJSONRefuses(t *testing.T) {
 		{`"\ud800A"`, "surrogate"},
 		{`"\ude00"`, "surrogate"},
 		{`"\ud83dx"`, "surrogate"},
+		{`"\ud83d\u0041"`, "surrogate"},
+		{`"\ud83d\ud83d"`, "surrogate"},
+		{`"\ud83d\u"`, "surrogate"},
 		{`"\x"`, "no such escape"},
 		{`"\u00g0"`, "hexadecimal"},
 		{`"\u00`, "hexadecimal"},
@@ -113,8 +116,8 @@ func TestAParseErrorNamesTheByte(t *testing.T) {
 
 func TestKeysOfAHugeObjectAreComparedInTime(t *testing.T) {
 	t.Parallel()
-	// 400,000 keys, each against each, would be 80,000,000,000 comparisons.
-	if err := binding.Validate([]byte(many(400_000, func(i int) string { return fmt.Sprint(i) }))); err != nil {
+	// 200,000 keys, each against each, would be 20,000,000,000 comparisons.
+	if err := binding.Validate([]byte(many(200_000, func(i int) string { return fmt.Sprint(i) }))); err != nil {
 		t.Error(err)
 	}
 }

@@ -40,13 +40,29 @@ func (e *Edge) Write(w http.ResponseWriter, status int, contentType string, part
 	h["Content-Length"] = []string{strconv.Itoa(n)}
 	// Answers are about one caller's tasks, and errors about one moment.
 	h["Cache-Control"] = []string{"no-store"}
-	e.renew(http.NewResponseController(w))
+	rc := http.NewResponseController(w)
+	e.renew(rc)
 	w.WriteHeader(status)
 	for _, p := range parts {
-		if _, err := w.Write(p); err != nil {
+		if !e.send(w, rc, p) {
 			return // the client is gone, or reads too slowly
 		}
 	}
+}
+
+// send writes in pieces with a deadline each: a client on a slow line may take
+// minutes for a large task, as long as it goes on reading.
+func (e *Edge) send(w http.ResponseWriter, rc *http.ResponseController, b []byte) bool {
+	const piece = 256 << 10
+	for len(b) > 0 {
+		n := min(len(b), piece)
+		e.renew(rc)
+		if _, err := w.Write(b[:n]); err != nil {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
 }
 
 // Headers sets what an error says outside its body.

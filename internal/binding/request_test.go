@@ -307,3 +307,28 @@ func foldsKeys(in []byte) bool {
 	}
 	return strings.Contains(low, "_") || strings.Contains(low, `\u`) || strings.ContainsAny(low, "\u017f\u212a")
 }
+
+func BenchmarkDecodeSend(b *testing.B) {
+	in := []byte(`{"message":{"messageId":"0199a0e4-6f6f-7c53-a3f1-5c4c0d4ff6a1","role":"ROLE_USER","parts":[{"text":"` + strings.Repeat("some words ", 40) + `"}]},"configuration":{"historyLength":10}}`)
+	b.Run("ours, strict", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(len(in)))
+		for b.Loop() {
+			if err := binding.Validate(in); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := binding.DecodeSend(in); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encoding/json", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(len(in)))
+		for b.Loop() {
+			if err := json.Unmarshal(in, new(a2a.SendMessageRequest)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -47,6 +47,7 @@ func Stream[F any](e *Edge, w http.ResponseWriter, r *http.Request, src Source[F
 		return false, err
 	}
 	s := stream{edge: e, w: w, rc: http.NewResponseController(w)}
+	defer e.renew(s.rc) // for the end, which net/http writes after a long silence perhaps
 	e.EventStream(w)
 	end := e.streamEnd()
 	for {
@@ -103,7 +104,7 @@ func write[F any](s *stream, src *Source[F], r *http.Request, frames []F, err er
 	for _, f := range frames {
 		out = src.Frame(out, f)
 		if len(out) >= flushAt {
-			if !s.send(out) {
+			if !s.edge.send(s.w, s.rc, out) {
 				return false
 			}
 			out = out[:0]
@@ -117,16 +118,5 @@ func write[F any](s *stream, src *Source[F], r *http.Request, frames []F, err er
 		out = append(out, src.KeepAlive...)
 	}
 	*buf = out
-	return s.send(out) && s.flush() && err == nil
+	return s.edge.send(s.w, s.rc, out) && s.rc.Flush() == nil && err == nil
 }
-
-func (s *stream) send(b []byte) bool {
-	if len(b) == 0 {
-		return true
-	}
-	s.edge.renew(s.rc)
-	_, err := s.w.Write(b)
-	return err == nil
-}
-
-func (s *stream) flush() bool { return s.rc.Flush() == nil }

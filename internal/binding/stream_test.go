@@ -79,23 +79,30 @@ type tape struct {
 	status int
 	// deadlines counts the deadlines that were set before a write.
 	deadlines int
-	last      time.Time
 }
 
 func newTape() *tape { return &tape{header: http.Header{}} }
 
 func (w *tape) Header() http.Header { return w.header }
-func (w *tape) WriteHeader(s int)   { w.status = s }
+func (w *tape) WriteHeader(s int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status = s
+}
 func (w *tape) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.out.Write(b)
 }
 func (w *tape) Flush() { _, _ = w.Write([]byte("|")) }
-func (w *tape) SetWriteDeadline(t time.Time) error {
+func (w *tape) SetWriteDeadline(time.Time) error {
 	w.deadlines++
-	w.last = t
 	return nil
+}
+func (w *tape) code() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
 }
 func (w *tape) text() string {
 	w.mu.Lock()
@@ -113,8 +120,8 @@ func TestStreamWritesABatchAndFlushesItOnce(t *testing.T) {
 			t.Errorf("begun %v, error %v, wrote %q", begun, err, w.text())
 		}
 		h := w.Header()
-		if w.status != 200 || h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-cache" || h.Get("X-Accel-Buffering") != "no" {
-			t.Errorf("status %d, headers %v", w.status, h)
+		if w.code() != 200 || h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-cache" || h.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("status %d, headers %v", w.code(), h)
 		}
 	})
 }
@@ -128,7 +135,7 @@ func TestALargeBatchIsWrittenInPiecesAndFlushedOnce(t *testing.T) {
 	if want := "<" + large + "><" + large + "><end>||"; err != nil || w.text() != want {
 		t.Errorf("error %v, wrote %d bytes, want %d", err, len(w.text()), len(want))
 	}
-	if w.deadlines != 4 { // the headers and three pieces
+	if w.deadlines != 5 { // the headers, three pieces and the end
 		t.Errorf("%d deadlines", w.deadlines)
 	}
 }
@@ -149,6 +156,12 @@ func TestSilenceIsFilledWithKeepAlives(t *testing.T) {
 	})
 }
 
+// pass lets time go by in a bubble.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 func TestHeadersWaitForTheFirstEventButNotForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -157,18 +170,15 @@ func TestHeadersWaitForTheFirstEventButNotForEver(t *testing.T) {
 			_, _ = binding.Stream(binding.NewEdge(binding.Options{HeaderWait: time.Second}), w, httptest.NewRequest("GET", "/", nil),
 				source(script(step{after: 5 * time.Second, frames: []string{"1"}})))
 		}()
-		<-time.After(999 * time.Millisecond) // of the bubble
-		synctest.Wait()
-		if w.status != 0 {
+		pass(999 * time.Millisecond)
+		if w.code() != 0 {
 			t.Error("the headers did not wait")
 		}
-		<-time.After(2 * time.Millisecond) // of the bubble
-		synctest.Wait()
-		if w.status != 200 || w.text() != ".|" {
-			t.Errorf("after a second: status %d, wrote %q", w.status, w.text())
+		pass(2 * time.Millisecond)
+		if w.code() != 200 || w.text() != ".|" {
+			t.Errorf("after a second: status %d, wrote %q", w.code(), w.text())
 		}
-		<-time.After(5 * time.Second) // of the bubble
-		synctest.Wait()
+		pass(5 * time.Second)
 		if w.text() != ".|<1>||" {
 			t.Errorf("wrote %q", w.text())
 		}
@@ -180,8 +190,8 @@ func TestAnEarlyErrorIsTheCallersToAnswer(t *testing.T) {
 	for _, want := range []error{io.EOF, task.Errorf(a2a.ErrTaskNotFound, "no")} {
 		w := newTape()
 		begun, err := binding.Stream(binding.NewEdge(binding.Options{}), w, httptest.NewRequest("GET", "/", nil), source(script(step{err: want})))
-		if begun || !errors.Is(err, want) || w.status != 0 || w.text() != "" {
-			t.Errorf("begun %v, error %v, status %d, wrote %q", begun, err, w.status, w.text())
+		if begun || !errors.Is(err, want) || w.code() != 0 || w.text() != "" {
+			t.Errorf("begun %v, error %v, status %d, wrote %q", begun, err, w.code(), w.text())
 		}
 	}
 }

@@ -32,8 +32,7 @@ func (h *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = h.name.next()
 	}
 	w.Header()[binding.RequestID] = []string{id}
-	// A deadline of the answer before this one may still be on the connection.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	h.edge.Begin(w, r)
 	seen := &observed{ResponseWriter: w}
 	start := time.Now()
 	defer func() {

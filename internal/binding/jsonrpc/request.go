@@ -4,7 +4,6 @@ package jsonrpc
 
 import (
 	"bytes"
-	"encoding/json"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -71,12 +70,6 @@ func successorOf(method string) (successor string, legacy bool) {
 	return "", false
 }
 
-// removed methods are older than versions, so none is asked for.
-func removed(method string) bool {
-	successor, legacy := successorOf(method)
-	return successor != "" && !legacy
-}
-
 // maxID bounds an id, which every frame of a stream repeats.
 const maxID = 1 << 10
 
@@ -128,7 +121,8 @@ func parse(body []byte) (*request, error) {
 	if string(version) != `"2.0"` {
 		return req, invalid(`jsonrpc: must be "2.0"`)
 	}
-	if err := json.Unmarshal(method, &req.method); err != nil || method[0] != '"' || req.method == "" {
+	var ok bool
+	if req.method, ok = binding.Text(method); !ok || req.method == "" {
 		return req, invalid("method: must be the name of a method")
 	}
 	if string(params) != "null" {

@@ -94,7 +94,10 @@ func parse(path string) (target, error) {
 	if err != nil || reserved(tenant) {
 		return target{}, nil
 	}
-	t, _, err := match(raw[1:n])
+	t, found, err := match(raw[1:n])
+	if !found {
+		return target{}, err
+	}
 	t.tenant = tenant
 	return t, err
 }

@@ -61,8 +61,8 @@ func TestPaths(t *testing.T) {
 		{"/b%2Fc/tasks/t:cancel", target{resource: taskCancel, tenant: "b/c", task: "t"}},
 		{"/billing/tasks/t/pushNotificationConfigs/c", target{resource: onePushConfig, tenant: "billing", task: "t", config: "c"}},
 		{"/billing/extendedAgentCard", target{resource: extendedCard, tenant: "billing"}},
-		{"/billing/nothing", target{tenant: "billing"}},
-		{"/billing/fraud/tasks", target{tenant: "billing"}},
+		{"/billing/nothing", target{}},
+		{"/billing/fraud/tasks", target{}},
 
 		{"/v1/message:send", target{}},
 		{"/agents/tasks", target{}},

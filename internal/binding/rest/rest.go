@@ -34,9 +34,7 @@ type handler[F binding.Follower[engine.Frame]] struct {
 type ask struct {
 	target
 	query url.Values
-	// body points into a buffer that is released before the engine is asked.
-	body []byte
-	call engine.Call
+	call  engine.Call
 }
 
 func (h *handler[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -68,7 +66,7 @@ func (h *handler[F]) check(w http.ResponseWriter, r *http.Request) (*ask, error)
 	version := binding.Version(r)
 	if t.resource == nothing {
 		if rest, ok := strings.CutPrefix(path, "/v1/"); ok && version == "" {
-			return nil, binding.Legacy(path, "/"+rest)
+			return nil, binding.Legacy(path, binding.Quote("/"+rest))
 		}
 		return nil, task.Errorf(binding.ErrNoSuchPath, "there is nothing at the path %s", binding.Quote(r.URL.Path))
 	}

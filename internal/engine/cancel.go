@@ -54,26 +54,18 @@ func (c *cancellation) run(ctx context.Context, grace <-chan time.Time) ([]byte,
 	if err != nil {
 		return nil, err
 	}
+	late := false
 	for !head.Closed {
 		if head.Cancel == store.CancelRefused {
 			return nil, c.notCancelable(head, "the agent does not cancel this task")
 		}
-		if !head.Started {
+		// Who was too late once tries at every news: a busy task is hard to catch.
+		if late || !head.Started {
 			if err := c.takeOver(ctx, head); err != nil {
 				return nil, err
 			}
-		} else {
-			select {
-			case <-c.lis.Bell():
-				c.lis.Take()
-			case <-grace:
-				if err := c.takeOver(ctx, head); err != nil {
-					return nil, err
-				}
-				grace = time.After(time.Second)
-			case <-ctx.Done():
-				return nil, stillRunning(ctx, c.ref.ID)
-			}
+		} else if late, err = c.wait(ctx, grace); err != nil {
+			return nil, err
 		}
 		if head, _, err = c.e.Reader.Read(ctx, c.ref, ^uint64(0), 0); err != nil {
 			return nil, c.e.storeError("read task", err)
@@ -87,6 +79,20 @@ func (c *cancellation) run(ctx context.Context, grace <-chan time.Time) ([]byte,
 		return nil, err
 	}
 	return record.AppendTask(nil, s, record.View{}), nil
+}
+
+// wait waits for news of the task or for the end of the grace period.
+func (c *cancellation) wait(ctx context.Context, grace <-chan time.Time) (late bool, err error) {
+	select {
+	case <-c.lis.Bell():
+		c.lis.Take()
+		return false, nil
+	case <-grace:
+		return true, nil
+	case <-ctx.Done():
+	case <-c.e.Stopped:
+	}
+	return false, stillRunning(ctx, c.ref.ID)
 }
 
 func (c *cancellation) notCancelable(h store.Head, text string) error {
@@ -130,12 +136,14 @@ func (c *cancellation) takeOver(ctx context.Context, head store.Head) error {
 	_, err = c.e.Intake.Append(ctx, a.op)
 	switch {
 	case err == nil:
-		_, s, err := c.e.open(ctx, c.ref)
-		if err != nil {
-			return err
-		}
-		c.e.Hub.Publish(c.ref, live.Tail{Records: []record.Record{a.rec}, DoneTurn: head.LastTurn, Settled: s})
+		c.e.Hub.Publish(c.ref, live.Tail{Records: []record.Record{a.rec}, DoneTurn: head.LastTurn})
 		return nil
+	case errors.Is(err, store.ErrUnknown):
+		c.e.Hub.Nudge(c.ref) // it may be there: followers look, as we do
+		if h, _, rerr := c.e.Reader.Read(ctx, c.ref, ^uint64(0), 0); rerr == nil && h.Closed {
+			return nil
+		}
+		return c.e.storeError("cancel", err)
 	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNewerTurn), errors.Is(err, store.ErrClosed):
 		return nil
 	}

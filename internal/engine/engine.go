@@ -49,8 +49,11 @@ type Options struct {
 	TokenKey []byte
 	// Gate refuses sends while it returns an error (no worker runs yet, or the
 	// server is stopping). nil: never.
-	Gate   func() error
-	Limits Limits
+	Gate func() error
+	// Stopped is closed when nothing runs here any more: calls that wait are
+	// answered that they must follow the task elsewhere. nil: never.
+	Stopped <-chan struct{}
+	Limits  Limits
 	// KeyTTL is how long an idempotency key is kept; default 24 h.
 	KeyTTL time.Duration
 	// Now is the clock for timestamps in events; default time.Now.
@@ -140,7 +143,10 @@ func (e *Engine) open(ctx context.Context, ref task.Ref) (store.Head, *task.Stat
 		return st.Head, nil, e.storeError("load task", err)
 	}
 	s, err := fold(st)
-	return st.Head, s, err
+	if err != nil {
+		return st.Head, nil, &internalError{"fold task " + ref.ID, err}
+	}
+	return st.Head, s, nil
 }
 
 func fold(st store.Stored) (*task.State, error) {

@@ -59,7 +59,7 @@ func (f *Follower) rejoin(ctx context.Context, acc *accepted) error {
 	if acc.turn == 1 {
 		return nil
 	}
-	s, err := f.e.prefix(ctx, acc.ref, acc.cursor)
+	s, err := f.e.prefix(ctx, acc.ref, func(r record.Record) bool { return r.Seq <= acc.cursor })
 	if err != nil {
 		return err
 	}
@@ -67,14 +67,10 @@ func (f *Follower) rejoin(ctx context.Context, acc *accepted) error {
 	return nil
 }
 
-// prefix folds a task up to a sequence; 0 means as far as it goes.
-func (e *Engine) prefix(ctx context.Context, ref task.Ref, upTo uint64) (*task.State, error) {
-	if upTo == 0 {
-		_, s, err := e.open(ctx, ref)
-		return s, err
-	}
+// prefix folds the records of a task that are to be kept, which are its first.
+func (e *Engine) prefix(ctx context.Context, ref task.Ref, keep func(record.Record) bool) (*task.State, error) {
 	var s *task.State
-	for s == nil || s.Seq < upTo {
+	for {
 		var after uint64
 		if s != nil {
 			after = s.Seq
@@ -86,23 +82,26 @@ func (e *Engine) prefix(ctx context.Context, ref task.Ref, upTo uint64) (*task.S
 		if s == nil {
 			s = task.NewState(head.ID, head.ContextID)
 		}
-		if len(batches) == 0 {
-			return s, nil
-		}
 		for _, b := range batches {
 			recs, err := record.DecodeBatch(b.Body)
 			if err != nil {
-				return nil, err
+				return nil, &internalError{"decode log of task " + ref.ID, err}
 			}
-			for len(recs) > 0 && recs[len(recs)-1].Seq > upTo {
-				recs = recs[:len(recs)-1]
+			n := len(recs)
+			for n > 0 && !keep(recs[n-1]) {
+				n--
 			}
-			if err := record.Fold(s, recs); err != nil {
-				return nil, err
+			if err := record.Fold(s, recs[:n]); err != nil {
+				return nil, &internalError{"fold task " + ref.ID, err}
+			}
+			if n < len(recs) {
+				return s, nil
 			}
 		}
+		if s.Seq >= head.LastSeq || len(batches) == 0 {
+			return s, nil
+		}
 	}
-	return s, nil
 }
 
 // Subscribe follows a task to its end. Without a cursor it begins with the
@@ -281,7 +280,7 @@ func (f *Follower) give(frames []Frame, r record.Record) []Frame {
 	if r.Closes {
 		f.done = io.EOF
 		if r.Turn < f.turn {
-			f.done = turnCanceled(f.ref.ID, &task.State{})
+			f.done = turnCanceled(f.ref.ID, a2a.TaskStateUnspecified)
 		}
 	}
 	return append(frames, Frame{Seq: r.Seq, Event: r.Event})

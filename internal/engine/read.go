@@ -25,7 +25,8 @@ func (e *Engine) Get(ctx context.Context, call Call, req *a2a.GetTaskRequest) ([
 	if err != nil {
 		return nil, err
 	}
-	return record.AppendTask(make([]byte, 0, s.Size()+256), s, record.View{History: req.HistoryLength}), nil
+	view := record.View{History: req.HistoryLength}
+	return record.AppendTask(sized(s, view), s, view), nil
 }
 
 // Page sizes of ListTasks.

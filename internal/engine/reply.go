@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -38,11 +39,20 @@ func (e *Engine) Send(ctx context.Context, call Call, req *a2a.SendMessageReques
 	if err != nil {
 		return Reply{}, err
 	}
-	reply := Reply{JSON: record.AppendReply(make([]byte, 0, s.Size()+256), s, view)}
+	reply := Reply{JSON: record.AppendReply(sized(s, view), s, view)}
 	if s.Reply == nil {
 		reply.TaskID = s.ID
 	}
 	return reply, nil
+}
+
+// sized makes room for an answer that shows a task, as far as it is easily told:
+// a long history that is not shown costs nothing.
+func sized(s *task.State, v record.View) []byte {
+	if v.History != nil && *v.History < len(s.History) {
+		return make([]byte, 0, 1024)
+	}
+	return make([]byte, 0, s.Size()+256)
 }
 
 // published gives the task as soon as it is there to be seen.
@@ -51,95 +61,150 @@ func (e *Engine) published(ctx context.Context, acc *accepted) (*task.State, err
 		return acc.state, nil
 	}
 	return e.await(ctx, acc, wait{
-		eager:  true,
-		live:   func(live.Tail) *task.State { return nil },
-		stored: func(_ store.Head, s *task.State) bool { return s.Exists() || s.Reply != nil },
+		look: true,
+		live: func(live.Tail) (*task.State, bool) { return nil, true },
+		stored: func(_ context.Context, _ store.Head, s *task.State) (*task.State, error) {
+			if s.Exists() || s.Reply != nil {
+				return s, nil
+			}
+			return nil, nil
+		},
 	})
 }
 
 // settled waits for the end of the turn.
 func (e *Engine) settled(ctx context.Context, acc *accepted) (*task.State, error) {
-	s, err := e.await(ctx, acc, wait{live: acc.settledBy, stored: acc.settledIn})
+	s, err := e.await(ctx, acc, wait{
+		look: !acc.fresh,
+		live: acc.settledBy,
+		stored: func(ctx context.Context, h store.Head, s *task.State) (*task.State, error) {
+			return e.settledIn(ctx, acc, h, s)
+		},
+	})
 	if err != nil || acc.turn == 1 || !s.Closed() {
 		return s, err
 	}
-	turns, err := e.Reader.Turns(ctx, acc.ref, acc.turn-1, 1)
+	t, err := e.turn(ctx, acc)
 	if err != nil {
-		return nil, e.storeError("read turn", err)
+		return nil, err
 	}
-	if len(turns) > 0 && turns[0].Item == store.Canceled && turns[0].Attempt == 0 {
-		return nil, turnCanceled(acc.ref.ID, s)
+	if t.Item == store.Canceled && t.Attempt == 0 {
+		return nil, turnCanceled(acc.ref.ID, s.Status.State)
 	}
 	return s, nil
 }
 
-func turnCanceled(id string, s *task.State) error {
+// turn reads the turn that a call is about.
+func (e *Engine) turn(ctx context.Context, acc *accepted) (store.Turn, error) {
+	turns, err := e.Reader.Turns(ctx, acc.ref, acc.turn-1, 1)
+	if err != nil {
+		return store.Turn{}, e.storeError("read turn", err)
+	}
+	if len(turns) == 0 {
+		return store.Turn{Number: acc.turn}, nil
+	}
+	return turns[0], nil
+}
+
+func turnCanceled(id string, state a2a.TaskState) error {
+	meta := map[string]string{"taskId": id}
+	if state != a2a.TaskStateUnspecified {
+		meta["state"] = string(state)
+	}
 	return &task.Error{
-		Kind:    a2a.ErrUnsupportedOperation,
-		Meta:    map[string]string{"taskId": id, "state": string(s.Status.State)},
+		Kind: a2a.ErrUnsupportedOperation, Meta: meta,
 		Message: "the task ended before this message was executed; send it again in a new task",
 	}
 }
 
-// settledBy says whether a commit that was published answers the call.
-func (a *accepted) settledBy(t live.Tail) *task.State {
-	s := t.Settled
-	if s == nil {
-		return nil
+// settledBy gives the answer that a published commit is, or says that the
+// stored task may be it: the commit was made before anybody listened, and
+// brings no task, or it belongs to a later turn.
+func (a *accepted) settledBy(t live.Tail) (s *task.State, look bool) {
+	last := record.Record{}
+	if n := len(t.Records); n > 0 {
+		last = t.Records[n-1]
 	}
-	if s.Closed() || t.DoneTurn >= a.turn {
-		return s
+	s = t.Settled
+	switch {
+	case last.Turn > a.turn || t.DoneTurn > a.turn && !last.Closes:
+		return nil, true
+	case t.DoneTurn >= a.turn || last.Closes:
+		return s, s == nil
+	case s == nil:
+		return nil, last.Turn == a.turn && bytes.Contains(last.Event, authRequired)
+	case s.Status.State == a2a.TaskStateAuthRequired && last.Turn == a.turn:
+		return s, false
 	}
-	if n := len(t.Records); s.Status.State == a2a.TaskStateAuthRequired && n > 0 && t.Records[n-1].Turn == a.turn {
-		return s
-	}
-	return nil
+	return nil, false
 }
 
-// settledIn says the same of a task as it was read. A task that is still at
-// auth-required answers only for the turn that runs.
-func (a *accepted) settledIn(h store.Head, s *task.State) bool {
-	if s.Closed() || h.DoneTurn >= a.turn {
-		return true
+// authRequired stands in the events that may answer a call before its turn has
+// ended. It also stands in others, which costs a look.
+var authRequired = []byte(a2a.TaskStateAuthRequired)
+
+// settledIn gives the answer that the task as it was read is, or nil.
+func (e *Engine) settledIn(ctx context.Context, acc *accepted, h store.Head, s *task.State) (*task.State, error) {
+	switch {
+	case s.Closed() || h.DoneTurn >= acc.turn:
+		if h.LastTurn == acc.turn {
+			return s, nil
+		}
+		// A later turn may have gone on from there.
+		return e.prefix(ctx, acc.ref, func(r record.Record) bool { return r.Turn <= acc.turn })
+	case s.Status.State != a2a.TaskStateAuthRequired || h.DoneTurn != acc.turn-1 || !h.Running:
+		return nil, nil
 	}
-	return s.Status.State == a2a.TaskStateAuthRequired && h.DoneTurn == a.turn-1 && s.Seq > a.cursor && h.Running
+	// Only the running turn's own auth-required is an answer, not what it found.
+	t, err := e.turn(ctx, acc)
+	if err != nil || t.Attempt == 0 || s.Seq <= t.TurnSeq {
+		return nil, err
+	}
+	return s, nil
 }
 
 // wait is what a call waits for.
 type wait struct {
-	// live gives the answer that a published commit is, or nil.
-	live func(live.Tail) *task.State
-	// stored says whether the task as it was read is the answer.
-	stored func(store.Head, *task.State) bool
-	// eager reads the task at the beginning and after every commit.
-	eager bool
+	// look reads the task at the beginning.
+	look bool
+	// live gives the answer that a published commit is, or says whether to look.
+	live func(live.Tail) (s *task.State, look bool)
+	// stored gives the answer that the task as it was read is, or nil.
+	stored func(context.Context, store.Head, *task.State) (*task.State, error)
 }
 
 // await waits until a published commit or the stored task is the answer.
 func (e *Engine) await(ctx context.Context, acc *accepted, w wait) (*task.State, error) {
-	look := w.eager || !acc.fresh
+	look := w.look
 	for {
 		if look {
 			head, s, err := e.open(ctx, acc.ref)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				s, err = w.stored(ctx, head, s)
 			}
-			if w.stored(head, s) {
-				return s, nil
+			if err != nil || s != nil {
+				return s, err
 			}
 		}
 		select {
 		case <-acc.lis.Bell():
 		case <-ctx.Done():
 			return nil, stillRunning(ctx, acc.ref.ID)
+		case <-e.Stopped:
+			return nil, stillRunning(ctx, acc.ref.ID)
 		}
 		tails, lagged := acc.lis.Take()
+		look = lagged
 		for _, t := range tails {
-			if s := w.live(t); s != nil {
+			s, unsure := w.live(t)
+			if s != nil {
 				return s, nil
 			}
+			if unsure {
+				look = true
+				break
+			}
 		}
-		look = w.eager || lagged
 	}
 }
 

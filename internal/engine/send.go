@@ -247,6 +247,9 @@ func (e *Engine) submit(ctx context.Context, d *draft, sub *store.Submission, st
 	}
 	if err != nil {
 		acc.lis.Close()
+		if errors.Is(err, store.ErrUnknown) {
+			e.Hub.Nudge(sub.Ref) // the opening may be there for followers
+		}
 		return nil, e.submitError(sub, err)
 	}
 	acc.turn, acc.cursor, acc.head = res.Turn, res.TurnSeq, res.Head

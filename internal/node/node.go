@@ -55,6 +55,7 @@ type Node struct {
 	hub     *live.Hub
 	handler http.Handler
 	drain   context.CancelFunc
+	ran     chan struct{} // closed when Run has ended
 
 	mu    sync.Mutex
 	state phase
@@ -84,7 +85,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the key of page tokens: %w", err)
 	}
-	n := &Node{o: o, hub: live.NewHub(o.Followed)}
+	n := &Node{o: o, hub: live.NewHub(o.Followed), ran: make(chan struct{})}
 	w := o.Worker
 	w.Queue, w.Reader, w.Hub, w.Agents = o.Store, o.Store, n.hub, agents
 	if w.Logger == nil {
@@ -93,7 +94,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	n.worker = worker.New(w)
 	n.engine = engine.New(engine.Options{
 		Intake: o.Store, Reader: o.Store, Hub: n.hub, Agents: agents, Worker: n.worker,
-		TokenKey: key, Gate: n.gate, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
+		TokenKey: key, Gate: n.gate, Stopped: n.ran, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
 	})
 	return n, n.serve()
 }
@@ -130,6 +131,7 @@ func (n *Node) Engine() *engine.Engine { return n.engine }
 
 // Run works until ctx ends and then drains. Streams end at once, since their
 // readers can resume elsewhere; what runs may finish within the shutdown time.
+// Calls that still wait when Run ends are answered with the id of their task.
 func (n *Node) Run(ctx context.Context) error {
 	if !n.enter() {
 		return ErrRan
@@ -139,6 +141,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.set(stopped)
 		n.drain()
 	}()
+	defer close(n.ran)
 	err := n.worker.Run(ctx)
 	n.set(stopped)
 	return err

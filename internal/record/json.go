@@ -37,7 +37,7 @@ func AppendString(dst []byte, s string) []byte {
 		b := s[i]
 		if b >= utf8.RuneSelf {
 			r, n := utf8.DecodeRuneInString(s[i:])
-			if (r == utf8.RuneError && n == 1) || r == '\u2028' || r == '\u2029' {
+			if r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
 				dst = append(dst, s[start:i]...)
 				dst = appendRune(dst, r)
 				start = i + n

@@ -135,7 +135,7 @@ func unstamp(raw []byte) []byte {
 	if at < 0 || bytes.IndexByte(raw[at:], '}') != len(raw)-at-len("}}}") {
 		return raw
 	}
-	head := raw[:at:at]
+	head := raw[:at]
 	if plain, only := bytes.CutSuffix(head, []byte(`,"metadata":{`)); only {
 		return append(plain[:len(plain):len(plain)], '}')
 	}

@@ -55,6 +55,35 @@ func TestWhatParseReadsIsWhatEncodeGave(t *testing.T) {
 	})
 }
 
+func TestTheStampOfAMessageIsTakenAwayByItself(t *testing.T) {
+	t.Parallel()
+	inner := map[string]any{task.ResumeURI: map[string]any{"sequence": 1}}
+	for name, m := range map[string]*a2a.Message{
+		"with other metadata":              {ID: "m", Metadata: map[string]any{"k": int64(1<<53 + 1)}},
+		"without other metadata":           {ID: "m"},
+		"with the same key in a data part": {ID: "m", Parts: a2a.ContentParts{a2a.NewDataPart(inner)}},
+		"with the same key in metadata":    {ID: "m", Metadata: map[string]any{"k": inner, "l": 1}},
+	} {
+		t.Run("from a message "+name, func(t *testing.T) {
+			t.Parallel()
+			want, err := record.AppendMessage(nil, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, _ := encode(t, m, record.Stamp{Seq: 7, Attempt: 1, Superseded: true})
+			for _, event := range []string{string(raw), `{"message":` + string(want) + `}`} {
+				c, err := record.Parse(record.Record{Event: task.Raw(event)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := cmp.Diff(string(want), string(c.Message.Raw)); d != "" {
+					t.Errorf("of %s (-want +got):\n%s", event, d)
+				}
+			}
+		})
+	}
+}
+
 func TestTheWireFormIsThatOfTheSDK(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -210,6 +239,9 @@ func TestAStampIsInEveryEvent(t *testing.T) {
 		ev, st := drawEvent(t), drawStamp(t)
 		ev.SetMeta(task.ResumeURI, "the agent's own") // it cannot have one
 		raw, c := encode(t, ev, st)
+		if ev.Meta()[task.ResumeURI] != "the agent's own" {
+			t.Fatalf("the agent's event was changed")
+		}
 		var body map[string]struct {
 			Metadata map[string]json.RawMessage `json:"metadata"`
 		}

@@ -102,9 +102,6 @@ func TestArtifacts(t *testing.T) {
 		if _, known := s.state.Artifact("a"); known {
 			t.Error("a is still known")
 		}
-		if got, want := s.state.Size(), sizeOf(s.state); got != want {
-			t.Errorf("Size %d, want %d", got, want)
-		}
 	})
 
 	t.Run("two tasks that begin with one change do not share their ends", func(t *testing.T) {
@@ -133,6 +130,70 @@ func TestArtifacts(t *testing.T) {
 		}
 		if k := two.view().Artifacts[0].Metadata["k"]; k != 1.0 {
 			t.Errorf("metadata of the other: %v", k)
+		}
+	})
+}
+
+func TestFreeze(t *testing.T) {
+	t.Parallel()
+	raw := func(id string) *task.Message {
+		return &task.Message{ID: id, Raw: task.Raw(`{"messageId":"` + id + `"}`)}
+	}
+	working := task.Status{State: a2a.TaskStateWorking}
+	setup := func(t *testing.T) *scene {
+		t.Helper()
+		s := newScene(t)
+		ev := replaced("a", "1")
+		ev.Artifact.Metadata = map[string]any{"k": 1}
+		s.must(ev)
+		for _, id := range []string{"m1", "m2", "m3"} { // arrays that have room to grow
+			if err := s.state.Apply(&task.Change{Kind: task.KindStatus, Status: working, Opens: raw(id), Metadata: map[string]task.Raw{"k": task.Raw("1")}}); err != nil {
+				t.Fatal(err)
+			}
+			s.must(appended("a", id))
+		}
+		return s
+	}
+	// goOn changes everything that a state holds.
+	goOn := func(t *testing.T, s *task.State, with string) {
+		t.Helper()
+		more := &task.Artifact{ID: "a", Parts: []task.Raw{task.Raw(`{"text":"` + with + `"}`)}, Metadata: map[string]task.Raw{"k": task.Raw(`"` + with + `"`)}}
+		for _, c := range []*task.Change{
+			{Kind: task.KindArtifact, Append: true, Artifact: more},
+			{Kind: task.KindStatus, Status: working, Opens: raw(with), Metadata: map[string]task.Raw{"k": task.Raw(`"` + with + `"`)}},
+			{Kind: task.KindArtifact, Artifact: &task.Artifact{ID: with, Parts: more.Parts}},
+		} {
+			if err := s.Apply(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+
+	t.Run("a frozen state and its original go on apart", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t)
+		frozen, copied := s.state.Freeze(), s.state.Freeze().Thaw()
+		was := fingerprint(s.state)
+		goOn(t, s.state, "original")
+		original := fingerprint(s.state)
+		goOn(t, copied, "copy")
+		if fingerprint(s.state) != original {
+			t.Errorf("the copy changed the original to\n%q", fingerprint(s.state))
+		}
+		if fingerprint(frozen) != was {
+			t.Errorf("what was frozen is now\n%q", fingerprint(frozen))
+		}
+		goOn(t, frozen.Thaw(), "original")
+		if fingerprint(frozen) != original || frozen.Size() != s.state.Size() {
+			t.Errorf("thawed, it went on to\n%q, the original to\n%q", fingerprint(frozen), original)
+		}
+	})
+
+	t.Run("a thawed state knows its messages and artifacts", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t).state.Freeze().Thaw()
+		if _, known := s.Artifact("a"); !known || !s.HasMessage("m2") || s.HasMessage("m4") {
+			t.Errorf("artifact %v, m2 %v, m4 %v", known, s.HasMessage("m2"), s.HasMessage("m4"))
 		}
 	})
 }

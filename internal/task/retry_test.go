@@ -61,6 +61,7 @@ func TestRetryCeiling(t *testing.T) {
 		{"it stays there at a million", task.Retry{}, 1_000_000, 5 * time.Minute},
 		{"it stays there for ever", task.Retry{}, math.MaxInt, 5 * time.Minute},
 		{"the longest maximum does not overflow", task.Retry{MaxDelay: math.MaxInt64}, 64, math.MaxInt64},
+		{"a power that hits the longest maximum does not overflow", task.Retry{InitialDelay: 1 << 62, MaxDelay: math.MaxInt64}, 2, math.MaxInt64},
 		{"an initial delay above the maximum is the maximum", task.Retry{InitialDelay: time.Hour, MaxDelay: time.Minute}, 1, time.Minute},
 		{"a factor of one keeps it", task.Retry{BackoffFactor: 1}, 1_000_000, time.Second},
 	}

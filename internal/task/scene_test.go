@@ -134,6 +134,9 @@ func (s *scene) push(raw task.Raw, c *task.Change, opens *task.Message) {
 	if err := s.state.Apply(c); err != nil {
 		s.Fatalf("the fold refuses %s: %v", raw, err)
 	}
+	if got, want := s.state.Size(), sizeOf(s.state); got != want {
+		s.Fatalf("Size is %d, the values add up to %d after %s", got, want, raw)
+	}
 	s.log = append(s.log, record.Record{
 		Seq: s.state.Seq, Turn: s.turn.Number, Attempt: s.turn.Attempt,
 		Closes: s.state.Closed(), Event: raw, Opens: opens,

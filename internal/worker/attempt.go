@@ -64,6 +64,8 @@ type attempt struct {
 	tailBytes int64
 	annotated int  // the last turn that the terminal event accounts for
 	lost      bool // another owner has the task
+	unheard   bool // the attempt has ended, and only then was a cancellation heard of
+	taking    bool // what is committed takes the task over, for the lease is given back
 	own       int  // the turn that the records belong to
 }
 
@@ -265,7 +267,7 @@ func (at *attempt) record(ev a2a.Event, st record.Stamp, opens *task.Message) er
 
 // push folds an encoded event in and queues it for the next commit.
 func (at *attempt) push(raw task.Raw, change *task.Change, opens *task.Message) {
-	if err := at.withinLimits(raw); err != nil {
+	if err := at.withinLimits(raw, change); err != nil {
 		at.broken = err
 		return
 	}
@@ -287,9 +289,12 @@ func (at *attempt) fold(raw task.Raw, change *task.Change, opens *task.Message) 
 	return nil
 }
 
-func (at *attempt) withinLimits(raw task.Raw) error {
-	lim := at.w.o.Limits
-	if len(raw) > lim.Event {
+func (at *attempt) withinLimits(raw task.Raw, change *task.Change) error {
+	lim, size := at.w.o.Limits, len(raw)
+	if change.Kind == task.KindTask {
+		size -= min(len(at.claim.Message)+taskFrame, size) // the caller's, which was taken
+	}
+	if size > lim.Event {
 		return task.Errorf(task.ErrTooLarge, "The agent sent an event of %d bytes; at most %d are allowed.", len(raw), lim.Event)
 	}
 	if n := at.state.Size() + len(raw); n > lim.Task {
@@ -297,6 +302,9 @@ func (at *attempt) withinLimits(raw task.Raw) error {
 	}
 	return nil
 }
+
+// taskFrame is what a Task event has around the user's message, and some.
+const taskFrame = 1 << 10
 
 // force records an event of the engine's own, past every limit.
 func (at *attempt) force(ev a2a.Event) {

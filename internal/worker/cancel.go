@@ -19,7 +19,7 @@ import (
 type cancelRun struct {
 	running  bool    // asked for, and not refused
 	result   *result // of Cancel, when it has returned
-	refusing bool    // the next commit says that the agent refused
+	refusing bool    // the agent refused, and no commit has said so yet
 	grace    <-chan time.Time
 }
 
@@ -114,18 +114,30 @@ func (at *attempt) cancelReturned(r result) {
 // cancelVerdict judges the executor's Cancel. The caller holds at.mu.
 func (at *attempt) cancelVerdict() *verdict {
 	r := at.cancel.result
-	if r == nil {
+	if r == nil && at.expired == nil {
 		return nil
+	}
+	if r == nil {
+		r = &result{err: at.expired} // the attempt has no time left for it
 	}
 	if errors.Is(r.err, a2a.ErrTaskNotCancelable) {
 		at.cancel = cancelRun{refusing: true}
-		if at.exec == nil {
-			return nil
-		}
-		return at.returned(*at.exec)
+		return at.judge()
 	}
 	v := canceled()
 	v.err, v.stack = r.err, r.stack
 	at.end = task.EndTerminal
 	return v
+}
+
+// cancelRest ends a task whose cancellation was asked for while its attempt was
+// ending: the commit of the end has told so, and nobody else was told. Nothing
+// runs any more, so the task is taken over.
+func (at *attempt) cancelRest() {
+	at.mu.Lock()
+	at.end = task.EndNone
+	at.recordFinal(canceled())
+	at.mu.Unlock()
+	at.taking = true
+	at.commit(nil)
 }

@@ -42,8 +42,12 @@ func (at *attempt) take(f *verdict) *commitBatch {
 	at.mu.Lock()
 	defer at.mu.Unlock()
 	refuse := at.cancel.refusing
-	at.cancel.refusing = false
 	if len(at.pending) == 0 && f == nil && !refuse {
+		return nil
+	}
+	if f == nil && (at.end != task.EndNone || at.broken != nil) {
+		// The end came after the verdict was asked for: the next round commits it
+		// together with the ack.
 		return nil
 	}
 	b := &commitBatch{recs: at.pending, bytes: at.bytes, closes: at.state.Closed(), refuse: refuse}
@@ -106,11 +110,18 @@ func (at *attempt) commit(f *verdict) {
 		case errors.Is(err, store.ErrNewerTurn):
 			at.relearn()
 		case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrNotFound):
-			if try > 0 && at.isIn(b) {
-				at.landed(b, f, store.Appended{LastTurn: at.lastTurn})
-				return
+			in, rerr := false, error(nil)
+			if try > 0 {
+				in, rerr = at.isIn(b, f)
 			}
-			at.lose()
+			switch {
+			case in:
+				at.landed(b, f, store.Appended{LastTurn: at.lastTurn, Due: []string{at.claim.Head.Agent}})
+			case rerr == nil:
+				at.lose()
+			case at.pause(try):
+				continue
+			}
 			return
 		case errors.Is(err, store.ErrStopped):
 			at.lose()
@@ -148,6 +159,10 @@ func (at *attempt) operation(b *commitBatch, f *verdict) *store.Append {
 	if n := len(b.recs); n > 0 {
 		op.Batch = &store.Batch{First: b.recs[0].Seq, Last: b.recs[n-1].Seq, Body: record.EncodeBatch(b.recs)}
 	}
+	if at.taking {
+		op.TakeEpoch = true
+		return op
+	}
 	if f == nil {
 		op.Extend = at.w.o.Lease
 		return op
@@ -183,6 +198,9 @@ func (at *attempt) landed(b *commitBatch, f *verdict, ans store.Appended) {
 	at.mu.Lock()
 	at.flight = 0
 	at.bytes -= b.bytes
+	if b.refuse {
+		at.cancel.refusing = false
+	}
 	returned := at.exec != nil
 	at.mu.Unlock()
 	if f != nil && returned {
@@ -199,6 +217,12 @@ func (at *attempt) landed(b *commitBatch, f *verdict, ans store.Appended) {
 	case f != nil && f.finish.EndTurn:
 		done = at.claim.Item.Turn
 	}
+	if f != nil {
+		at.lastTurn = max(at.lastTurn, ans.LastTurn)
+		at.unheard = !b.closes && ans.Cancel == store.CancelRequested && f.finish.State != store.Pending
+		// Before anybody can answer what is published: the answer is the next turn.
+		at.keepWarm(f)
+	}
 	if len(b.recs) > 0 || f != nil {
 		at.w.o.Hub.Publish(at.ref, live.Tail{Records: b.recs, DoneTurn: done, Settled: b.settled})
 	}
@@ -214,21 +238,32 @@ func (at *attempt) landed(b *commitBatch, f *verdict, ans store.Appended) {
 }
 
 // lose ends the attempt without another write: the task has another owner, or
-// the store is gone.
+// the store is gone. A write of ours may stand all the same, unpublished.
 func (at *attempt) lose() {
 	at.lost = true
 	at.stop(ErrLost)
+	at.w.o.Hub.Nudge(at.ref)
 	at.log.Warn("lost the task; nothing more is written")
 }
 
-// isIn finds out whether a batch whose commit was in doubt is in the log: the
-// epoch is still ours and the last sequence is that of the batch.
-func (at *attempt) isIn(b *commitBatch) bool {
+// isIn finds out whether a write whose commit was in doubt stands: the epoch is
+// still ours, and the log ends with its records or, if it had none, the item
+// does not run any more.
+func (at *attempt) isIn(b *commitBatch, f *verdict) (bool, error) {
 	head, _, err := at.w.o.Reader.Read(context.Background(), at.ref, ^uint64(0), 0)
-	if err != nil || len(b.recs) == 0 {
-		return false
+	if err != nil {
+		return false, err
 	}
-	return head.Epoch == at.claim.Head.Epoch && head.LastSeq == b.recs[len(b.recs)-1].Seq
+	last := at.committed
+	if n := len(b.recs); n > 0 {
+		last = b.recs[n-1].Seq
+	}
+	epoch := at.claim.Head.Epoch
+	if at.taking {
+		epoch++
+	}
+	in := head.Epoch == epoch && head.LastSeq == last
+	return in && (len(b.recs) > 0 || f != nil && !head.Running), nil
 }
 
 // relearn reads how many turns there are: one was accepted meanwhile.

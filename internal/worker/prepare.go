@@ -72,7 +72,7 @@ func (at *attempt) loadState() error {
 		at.state, at.view = s, &view{}
 		return nil
 	}
-	if e := at.w.warm.take(at.ref, h.LastSeq); e != nil {
+	if e := at.w.warm.take(at.ref, h.LastSeq); e != nil && at.catchUp(e.state) == nil {
 		at.state, at.view = e.state, e.view
 		return nil
 	}
@@ -98,11 +98,29 @@ func (at *attempt) loadState() error {
 	return nil
 }
 
+// catchUp folds in what was recorded since the task was here: at least the
+// opening of the turn, which the commit that accepted it has made.
+func (at *attempt) catchUp(s *task.State) error {
+	for seq := at.claim.Head.LastSeq; s.Seq < seq; {
+		_, batches, err := at.w.o.Reader.Read(context.Background(), at.ref, s.Seq, readAhead)
+		if err != nil {
+			return fmt.Errorf("read log: %w", err)
+		}
+		if len(batches) == 0 {
+			return fmt.Errorf("the log ends at %d, the claim said %d", s.Seq, seq)
+		}
+		if err := foldUpTo(s, batches, seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // submitted is the state of a new task that waited in the queue: its log is
 // the one Task event that the claim says everything of.
 func (at *attempt) submitted() *task.State {
 	c := at.claim
-	if c.Item.Turn != 1 || c.Attempt != 1 || c.Head.LastSeq != 1 || c.Head.State != string(a2a.TaskStateSubmitted) {
+	if c.Item.Kind != store.Execute || c.Item.Turn != 1 || c.Attempt != 1 || c.Head.LastSeq != 1 || c.Head.State != string(a2a.TaskStateSubmitted) {
 		return nil
 	}
 	return task.Restore(task.State{
@@ -115,7 +133,10 @@ func (at *attempt) submitted() *task.State {
 // openTurn records the opening of a turn that nobody opened when it was
 // accepted, because it had to wait. The caller holds at.mu.
 func (at *attempt) openTurn() {
-	if at.claim.Item.Turn == 1 || at.state.HasMessage(at.claim.MessageID) {
+	// What follows TurnSeq is the turn's. The message's id alone says nothing:
+	// another turn's may have the same.
+	opened := at.claim.Head.LastSeq > at.claim.TurnSeq && at.state.HasMessage(at.claim.MessageID)
+	if at.claim.Item.Turn == 1 || opened {
 		return
 	}
 	if !task.Interrupted(at.turn.Parked) || at.claim.Attempt == 1 {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -231,8 +230,6 @@ func TestPark(t *testing.T) {
 
 	bubble(t, "input-required and auth-required park the task with nothing left of it in memory", func(t *testing.T) {
 		w := nodetest.New(t, nodetest.Options{Agent: ask})
-		synctest.Wait()
-		before := runtime.NumGoroutine()
 		for _, how := range []string{"ask", "auth"} {
 			for range 50 {
 				got := w.MustSend(nodetest.Say(how))
@@ -242,9 +239,6 @@ func TestPark(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if n := runtime.NumGoroutine(); n > before {
-			t.Errorf("%d goroutines, %d before", n, before)
-		}
 		if n := w.Worker.Running(); n != 0 || w.Worker.Stats()[""] != 0 {
 			t.Errorf("%d attempts are known, %d slots taken", n, w.Worker.Stats()[""])
 		}

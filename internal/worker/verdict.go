@@ -82,11 +82,19 @@ func canceled() *verdict {
 	return v
 }
 
-// verdict says how the attempt ends, or nil while it goes on.
+// verdict says how the attempt ends, or nil while it goes on. Once it has said
+// so nothing more is accepted.
 func (at *attempt) verdict() *verdict {
 	at.hearAnswers()
 	at.mu.Lock()
 	defer at.mu.Unlock()
+	v := at.judge()
+	at.ended = at.ended || v != nil
+	return v
+}
+
+// judge is verdict for a caller that holds at.mu.
+func (at *attempt) judge() *verdict {
 	if at.broken != nil {
 		return failed(outcomeTooLarge, at.broken.Error(), at.broken)
 	}
@@ -96,13 +104,16 @@ func (at *attempt) verdict() *verdict {
 	case task.EndParked, task.EndReply:
 		return ended(store.Completed, outcomeCompleted)
 	case task.EndRetry:
+		if at.cancel.running {
+			return canceled()
+		}
 		return at.failure(errors.New("the agent said FAILED"), outcomeFailed, "")
-	}
-	if at.expired != nil {
-		return at.failure(at.expired, outcomeTimeout, "")
 	}
 	if at.cancel.running {
 		return at.cancelVerdict()
+	}
+	if at.expired != nil {
+		return at.failure(at.expired, outcomeTimeout, "")
 	}
 	if at.exec == nil {
 		return nil
@@ -174,8 +185,8 @@ func (at *attempt) conclude(v *verdict) {
 		}
 	}
 	at.commit(v)
-	if !at.lost {
-		at.keepWarm(v)
+	if at.unheard && !at.lost {
+		at.cancelRest()
 	}
 }
 
@@ -191,13 +202,19 @@ func (at *attempt) recordFinal(v *verdict) {
 }
 
 // release gives the item back because the server stops; the run costs nothing.
+// What it came to is settled before its context ends: an agent that answers the
+// end with an error has not failed.
 func (at *attempt) release() {
-	at.stop(ErrDrained)
-	if v := at.verdict(); v != nil {
-		at.conclude(v)
-		return
+	at.hearAnswers()
+	at.mu.Lock()
+	v := at.judge()
+	at.ended = true
+	at.mu.Unlock()
+	if v == nil {
+		v = &verdict{finish: store.Finish{State: store.Pending}, outcome: outcomeReleased}
 	}
-	at.conclude(&verdict{finish: store.Finish{State: store.Pending}, outcome: outcomeReleased})
+	at.stop(ErrDrained)
+	at.conclude(v)
 }
 
 // abandon gives back an item whose task cannot be read here.

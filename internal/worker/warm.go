@@ -18,8 +18,8 @@ import (
 
 // warm keeps the folded tasks of turns that have just ended for their next
 // turn, so that a turn of a long conversation costs what the first did. It is
-// bounded in bytes and in time, and only ever a shortcut: an entry counts if
-// its sequence is that of the claim, and the store is read otherwise.
+// bounded in bytes and in time, and only ever a shortcut: what the log has after
+// an entry's sequence is folded in before it counts.
 type warm struct {
 	limit int
 	ttl   time.Duration
@@ -43,7 +43,7 @@ func newWarm(limit int, ttl time.Duration, now func() time.Time) *warm {
 	return &warm{limit: limit, ttl: ttl, now: now, entries: map[task.Ref]*list.Element{}, order: list.New()}
 }
 
-// take removes and returns the task if it is as of seq.
+// take removes and returns the task if it is not newer than seq.
 func (w *warm) take(ref task.Ref, seq uint64) *warmTask {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -52,7 +52,7 @@ func (w *warm) take(ref task.Ref, seq uint64) *warmTask {
 		return nil
 	}
 	e := w.drop(el)
-	if e.state.Seq != seq {
+	if e.state.Seq > seq {
 		return nil
 	}
 	return e
@@ -187,13 +187,13 @@ func value(raw task.Raw) any {
 	return v
 }
 
-// keepWarm keeps a task that waits for its next turn. An executor with a
-// Cleanup still looks at it.
+// keepWarm keeps a task that waits for its next turn, which owns it from then
+// on. An executor with a Cleanup still looks at it.
 func (at *attempt) keepWarm(v *verdict) {
 	if _, cleaner := at.agent.Executor.(a2asrv.AgentExecutionCleaner); cleaner {
 		return
 	}
-	if v.finish.EndTurn && !at.state.Closed() {
+	if v.finish.EndTurn && !at.unheard && !at.state.Closed() {
 		at.w.warm.put(at.ref, at.state, at.view)
 	}
 }

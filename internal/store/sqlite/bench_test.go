@@ -27,14 +27,11 @@ func benchStore(b *testing.B) *sqlite.Store {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := sqlite.Open(b.Context(), filepath.Join(dir, "store.db"), sqlite.Options{CheckpointBytes: benchCheckpoint()})
+	s, err := sqlite.Open(b.Context(), filepath.Join(dir, "store.db"), sqlite.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		if i, err := os.Stat(filepath.Join(dir, "store.db-wal")); err == nil {
-			b.ReportMetric(float64(i.Size())/float64(b.N), "wal-B/op")
-		}
 		if err := s.Close(); err != nil {
 			b.Error(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/store/sqlstore"
 )
 
@@ -26,6 +27,7 @@ type database struct {
 
 	mu         sync.Mutex
 	generation int // counts the writers
+	ended      bool
 	writer     *conn
 	sync       string
 	idle       []*conn // readers of this generation
@@ -52,7 +54,7 @@ func everywhere() []string {
 }
 
 func (d *database) open(begin string, pragmas ...string) (*conn, error) {
-	c, err := openConn(dsn(d.path), begin, append(everywhere(), pragmas...))
+	c, err := openConn(d.path, begin, append(everywhere(), pragmas...))
 	if err != nil {
 		return nil, fmt.Errorf("open a connection: %w", err)
 	}
@@ -78,13 +80,14 @@ func (d *database) verify(c *conn) error {
 	if err != nil {
 		return fmt.Errorf("ask for the version: %w", err)
 	}
-	if v, _ := version[0].(string); older(v, oldest) {
+	v := version[0]
+	if older(v, oldest) {
 		return fmt.Errorf("SQLite %s is too old: before %s a reset of the write-ahead log can corrupt the file", v, oldest)
 	}
 	for _, want := range []struct {
 		pragma string
-		value  any
-	}{{"journal_mode", "wal"}, {"synchronous", int64(2)}} {
+		value  string
+	}{{"journal_mode", "wal"}, {"synchronous", "2"}} {
 		got, err := c.pragma(want.pragma)
 		if err != nil {
 			return fmt.Errorf("read %s back: %w", want.pragma, err)
@@ -95,7 +98,7 @@ func (d *database) verify(c *conn) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sync = fmt.Sprintf("SQLite %v, journal_mode=WAL, synchronous=FULL", version[0])
+	d.sync = fmt.Sprintf("SQLite %s, journal_mode=WAL, synchronous=FULL", v)
 	return nil
 }
 
@@ -145,7 +148,7 @@ func (d *database) migrate(context.Context) (err error) {
 		defer d.mu.Unlock()
 		d.writer = c // New takes it over
 	}()
-	return m.Migrate(c, dialect)
+	return m.Migrate(c, dialect())
 }
 
 // Writer opens the writing connection. Unless it is the first one, the log is
@@ -165,6 +168,10 @@ func (d *database) Writer(context.Context) (sqlstore.Conn, error) {
 		if err := truncateLog(c); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
+	} else if err := truncateLog(c); err != nil && !errors.Is(err, errLogInUse) {
+		// What a killed process has left in the log may never have been synced,
+		// and is about to be shown.
+		return nil, err
 	}
 	keeper, err := d.open("BEGIN IMMEDIATE", "synchronous = FULL", "wal_autocheckpoint = 0")
 	if err != nil {
@@ -187,15 +194,33 @@ func (d *database) Writer(context.Context) (sqlstore.Conn, error) {
 	return c, nil
 }
 
+// errLogInUse: the log is synced, but it cannot be cut off now.
+var errLogInUse = errors.New("bring the write-ahead log into the file: another program reads it")
+
 func truncateLog(c *conn) error {
 	got, err := c.pragma("wal_checkpoint(TRUNCATE)")
 	if err != nil {
 		return fmt.Errorf("bring the write-ahead log into the file: %w", err)
 	}
-	if busy, _ := got[0].(int64); busy != 0 {
-		return errors.New("bring the write-ahead log into the file: another program reads it")
+	if got[0] != "0" {
+		return errLogInUse
 	}
 	return nil
+}
+
+// end closes everything for good, after the last reader.
+func (d *database) end() error {
+	for range cap(d.slots) {
+		d.slots <- struct{}{}
+	}
+	d.mu.Lock()
+	d.ended = true
+	d.mu.Unlock()
+	err := d.close()
+	for range cap(d.slots) {
+		<-d.slots
+	}
+	return err
 }
 
 // close closes all connections that are not in use; those in use close when
@@ -228,6 +253,10 @@ func (d *database) Read(ctx context.Context, use func(sqlstore.Conn) error) erro
 	}
 	defer func() { <-d.slots }()
 	d.mu.Lock()
+	if d.ended {
+		d.mu.Unlock()
+		return store.ErrStopped
+	}
 	generation := d.generation
 	var c *conn
 	if n := len(d.idle); n > 0 {

@@ -26,5 +26,8 @@ func lockFile(f *os.File) error {
 	}
 }
 
-// unlock lets go of the lock; closing does that.
-func unlock(f *os.File) error { return f.Close() }
+// unlock lets go of the lock. Closing is not enough: a process that is being
+// started has a copy of the file until it has become what it will be.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}

@@ -42,30 +42,28 @@ func (s *Store) checkpoints() {
 // little that was added meanwhile between two of them: only so is the log
 // complete for a moment, and the next commit begins it anew.
 func (s *Store) checkpoint() error {
-	done, err := s.db.checkpoint()
-	if err != nil || done {
+	if err := s.db.checkpoint(); err != nil {
 		return err
 	}
-	if e := s.Between(func() { _, err = s.db.checkpoint() }); e != nil {
-		return nil // it is being closed, which makes a checkpoint too
+	var err error
+	if e := s.Between(func() { err = s.db.checkpoint() }); e != nil {
+		return nil // the store is being closed, which makes a checkpoint too
 	}
 	return err
 }
 
-// checkpoint runs one PASSIVE checkpoint; done means that it reached the end.
-func (d *database) checkpoint() (done bool, err error) {
+// checkpoint copies what is in the log when it begins, as far as no reader
+// needs it to stay.
+func (d *database) checkpoint() error {
 	d.keeping.Lock()
 	defer d.keeping.Unlock()
 	if d.keeper == nil {
-		return true, nil
+		return nil
 	}
-	got, err := d.keeper.pragma("wal_checkpoint(PASSIVE)")
-	if err != nil {
-		return false, fmt.Errorf("bring the write-ahead log into the file: %w", err)
+	if _, err := d.keeper.pragma("wal_checkpoint(PASSIVE)"); err != nil {
+		return fmt.Errorf("bring the write-ahead log into the file: %w", err)
 	}
-	log, _ := got[1].(int64)
-	copied, _ := got[2].(int64)
-	return log == copied, nil
+	return nil
 }
 
 // sweeps removes idempotency keys that have expired.

@@ -26,7 +26,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +69,8 @@ type Options struct {
 
 	// seam lets tests stand between the store and its writing connection.
 	seam func(sqlstore.Conn) sqlstore.Conn
+	// remembered lets tests say of how many tasks something is remembered.
+	remembered int
 }
 
 // readers is how many connections read at the same time.
@@ -150,9 +151,9 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		return err
 	}
 	var err error
-	s.Store, err = sqlstore.New(ctx, s.db, dialect, sqlstore.Options{
+	s.Store, err = sqlstore.New(ctx, s.db, dialect(), sqlstore.Options{
 		Clock: o.Clock, Logger: o.Logger, QueueBytes: o.QueueBytes, Patience: o.Patience,
-		StallAfter: o.StallAfter, RescueGrace: o.RescueGrace, VoidLeases: true,
+		StallAfter: o.StallAfter, RescueGrace: o.RescueGrace, CacheRows: o.remembered, VoidLeases: true,
 	})
 	if err != nil {
 		return err
@@ -162,15 +163,17 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	return nil
 }
 
-var dialect = sqlstore.Dialect{
-	Ignore: " ON CONFLICT DO NOTHING",
-	Replace: func(key, columns []string) string {
-		sets := make([]string, len(columns))
-		for n, c := range columns {
-			sets[n] = c + " = excluded." + c
-		}
-		return " ON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
-	},
+func dialect() sqlstore.Dialect {
+	return sqlstore.Dialect{
+		Ignore: " ON CONFLICT DO NOTHING",
+		Replace: func(key, columns []string) string {
+			sets := make([]string, len(columns))
+			for n, c := range columns {
+				sets[n] = c + " = excluded." + c
+			}
+			return " ON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(sets, ", ")
+		},
+	}
 }
 
 // About describes the store for people.
@@ -185,18 +188,9 @@ func (s *Store) Close() error {
 		close(s.stop)
 		s.Store.Stop()
 		s.loops.Wait()
-		s.closed = errors.Join(s.db.close(), unlock(s.lock))
+		s.closed = errors.Join(s.db.end(), unlock(s.lock))
 	})
 	return s.closed
-}
-
-// dsn names a file so that no character of its path means anything else.
-func dsn(path string) string {
-	path = filepath.ToSlash(path)
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path // C:/… on Windows
-	}
-	return (&url.URL{Scheme: "file", Path: path}).String()
 }
 
 func migrationFiles() (fs.FS, error) { return fs.Sub(migrations, "migrations") }

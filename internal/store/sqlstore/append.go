@@ -41,6 +41,9 @@ func (b *batch) lookAppend(a *store.Append) (*row, *item, error) {
 	if r == nil {
 		return nil, nil, store.ErrNotFound
 	}
+	if err := known(r.format, "the head", a.Ref); err != nil {
+		return nil, nil, err
+	}
 	if r.head.Closed {
 		return nil, nil, store.ErrClosed
 	}

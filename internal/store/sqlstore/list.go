@@ -17,13 +17,14 @@ const (
 	withContext
 	withState
 	withSince
-	withAfter
 	listShapes = 1 << iota
 )
 
 func (s *statements) lists() {
 	for shape := range listShape(listShapes) {
-		where := " FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? AND status_at <= ?"
+		// One bound for both the page and Until: with two, the database would
+		// seek by one and walk to the other.
+		where := " FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? AND (status_at, id) < (?, ?)"
 		for _, f := range []struct {
 			with listShape
 			cond string
@@ -32,16 +33,13 @@ func (s *statements) lists() {
 			{withContext, " AND context = ?"},
 			{withState, " AND state = ?"},
 			{withSince, " AND status_at >= ?"},
-			{withAfter, " AND (status_at, id) < (?, ?)"},
 		} {
 			if shape&f.with != 0 {
 				where += f.cond
 			}
 		}
 		s.pages[shape] = s.text("SELECT " + headColumns + where + " ORDER BY status_at DESC, id DESC LIMIT ?")
-		if shape&withAfter == 0 {
-			s.totals[shape] = s.text("SELECT COUNT(*)" + where)
-		}
+		s.totals[shape] = s.text("SELECT COUNT(*)" + where)
 	}
 	s.newest = s.text("SELECT status_at FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? ORDER BY status_at DESC LIMIT 1")
 }
@@ -74,7 +72,9 @@ func (v view) until(now int64, q store.ListQuery, page *store.Page) error {
 }
 
 func (v view) page(q store.ListQuery, page *store.Page) error {
-	shape, args := listShape(0), []Value{Text(q.Tenant), Text(q.Principal), Int(toMillis(page.Until))}
+	// What is listed comes before this position: the first that is after Until.
+	from, id := toMillis(page.Until)+1, ""
+	shape, args := listShape(0), []Value{Text(q.Tenant), Text(q.Principal), Int(from), Text(id)}
 	add := func(with listShape, values ...Value) {
 		shape |= with
 		args = append(args, values...)
@@ -101,14 +101,15 @@ func (v view) page(q store.ListQuery, page *store.Page) error {
 			return err
 		}
 	}
-	if q.After != (store.ListPosition{}) {
-		add(withAfter, Int(toMillis(q.After.StatusAt)), Text(q.After.ID))
+	if at := toMillis(q.After.StatusAt); q.After != (store.ListPosition{}) && at < from {
+		args[2], args[3] = Int(at), Text(q.After.ID)
 	}
 	var heads []store.Head
 	err := v.query("list tasks", v.s.pages[shape], func(x Row) error {
 		var h store.Head
+		format := scanHead(x, &h)
 		heads = append(heads, h)
-		return known(scanHead(x, &heads[len(heads)-1]), "the head", h.Ref)
+		return known(format, "the head", h.Ref)
 	}, append(args, Int(max(q.Limit, 0)+1))...)
 	if err != nil {
 		return err

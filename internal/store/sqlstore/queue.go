@@ -3,6 +3,7 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -15,7 +16,7 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) (out []store.
 	if req.Limit <= 0 {
 		return nil, nil
 	}
-	err = s.committer.do(ctx, write, 0, func(b *batch) error {
+	err = s.committer.do(ctx, write, free, func(b *batch) error {
 		out = nil
 		return b.claims(req, &out)
 	})
@@ -44,7 +45,7 @@ func (b *batch) claims(req store.ClaimRequest, out *[]store.Claim) error {
 		i := r.current()
 		c := b.claim(r, i, req.Taker)
 		if i.ref.Kind == store.CancelItem {
-			c.Request = r.cancelRequest
+			c.Request = bytes.Clone(r.cancelRequest)
 		} else if err := b.message(r, i.ref.Turn, &c); err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func (b *batch) claim(r *row, i *item, t store.Taker) store.Claim {
 
 // Heartbeat renews leases. A beat of an item that is not running is lost too.
 func (s *Store) Heartbeat(ctx context.Context, ttl time.Duration, beats []store.Beat) (out []store.BeatAnswer, err error) {
-	err = s.committer.do(ctx, beat, 0, func(b *batch) error {
+	err = s.committer.do(ctx, beat, free, func(b *batch) error {
 		out = make([]store.BeatAnswer, len(beats))
 		for n := range beats {
 			if err := b.beat(&beats[n], ttl, &out[n]); err != nil {
@@ -131,7 +132,7 @@ func (b *batch) beat(beat *store.Beat, ttl time.Duration, out *store.BeatAnswer)
 // Rescue makes items ready again whose lease ran out. After a stall it finds
 // none until the holders have had the time to renew their leases.
 func (s *Store) Rescue(ctx context.Context, limit int) (agents []string, err error) {
-	err = s.committer.do(ctx, rescue, 0, func(b *batch) error {
+	err = s.committer.do(ctx, rescue, free, func(b *batch) error {
 		agents = nil
 		if b.stalled {
 			return nil
@@ -170,7 +171,7 @@ func (b *batch) rescue(which *Statement, agents *[]string, args ...Value) error 
 
 // Promote makes retryable items pending from the moment on at which they are due.
 func (s *Store) Promote(ctx context.Context, limit int) (agents []string, next time.Duration, err error) {
-	err = s.committer.do(ctx, write, 0, func(b *batch) error {
+	err = s.committer.do(ctx, write, free, func(b *batch) error {
 		agents, next = nil, 0
 		return b.promote(limit, &agents, &next)
 	})

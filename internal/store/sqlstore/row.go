@@ -3,6 +3,7 @@
 package sqlstore
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/errand-a2a/errand/internal/store"
@@ -90,7 +91,7 @@ func (r *row) askedToCancel() []byte {
 	if r.head.Cancel != store.CancelRequested {
 		return nil
 	}
-	return r.cancelRequest
+	return bytes.Clone(r.cancelRequest)
 }
 
 func (r *row) view() store.View {
@@ -124,19 +125,9 @@ func scanItem(x Row) *item {
 	}
 }
 
-// toMillis gives 0 for the zero time, which no status has.
-func toMillis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
+func toMillis(t time.Time) int64 { return t.UnixMilli() }
 
-func fromMillis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
+// fromMillis gives back the zero time too, which is a number like any other.
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 func truncated(t time.Time) time.Time { return fromMillis(toMillis(t)) }

@@ -78,6 +78,15 @@ func (r *runner) transact(ops []*op, careful bool) {
 		var unknown *commitError
 		class := r.db.Class(err)
 		switch {
+		case errors.As(err, &unknown): // whatever its class
+			committed, e := r.resolve(err)
+			if e != nil {
+				fill(ops, fmt.Errorf("%w: %w", store.ErrUnknown, errors.Join(err, e)))
+				return
+			}
+			if committed {
+				return // with the answers that the operations have given
+			}
 		case errors.Is(err, errMoved) || class == Deterministic:
 			if len(ops) > 1 {
 				for n := range ops {
@@ -96,15 +105,6 @@ func (r *runner) transact(ops []*op, careful bool) {
 		case class == Busy:
 			fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, err))
 			return
-		case errors.As(err, &unknown):
-			committed, e := r.resolve(err)
-			if e != nil {
-				fill(ops, fmt.Errorf("%w: %w", store.ErrUnknown, errors.Join(err, e)))
-				return
-			}
-			if committed {
-				return // with the answers that the operations have given
-			}
 		default:
 			if e := r.renew(err); e != nil {
 				fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, errors.Join(err, e)))

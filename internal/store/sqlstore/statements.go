@@ -50,7 +50,7 @@ const waveRows = 8
 // statements are all texts, made once for a store.
 type statements struct {
 	dialect Dialect
-	count   int
+	all     []*Statement
 
 	taskLoad, taskUpdate, taskUpdateView *Statement
 	itemCancel, itemOne                  *Statement
@@ -71,6 +71,10 @@ type statements struct {
 	newest                               *Statement
 }
 
+// Statements are all statements that a store runs on a database, for tests of
+// how the database plans them.
+func Statements(d Dialect) []*Statement { return newStatements(d).all }
+
 func newStatements(d Dialect) *statements {
 	s := &statements{dialect: d}
 	s.writes()
@@ -84,8 +88,9 @@ func (s *statements) text(sql string) *Statement {
 	if s.dialect.Numbered {
 		sql = number(sql)
 	}
-	s.count++
-	return &Statement{ID: s.count - 1, SQL: sql}
+	st := &Statement{ID: len(s.all), SQL: sql}
+	s.all = append(s.all, st)
+	return st
 }
 
 // number turns each "?" into $1, $2, …; no text of ours has one in a literal.

@@ -76,6 +76,11 @@ func (b *batch) lookSubmit(sub *store.Submission) (*row, error) {
 			h = r.head
 		}
 	}
+	if r != nil {
+		if err := known(r.format, "the head", sub.Ref); err != nil {
+			return nil, err
+		}
+	}
 	if h.Closed {
 		return nil, store.ErrClosed
 	}
@@ -175,13 +180,16 @@ func (b *batch) requestCancel(c *store.CancelRequest, out *store.Cancellation) e
 	if r == nil {
 		return store.ErrNotFound
 	}
+	if err := known(r.format, "the head", c.Ref); err != nil {
+		return err
+	}
 	if r.head.Closed {
 		out.Head = r.head
 		return nil
 	}
 	repeat := r.head.Cancel == store.CancelRequested
 	if repeat || r.head.Running || !r.head.Started {
-		r.cancelRequest, r.head.Cancel, r.dirty = c.Request, store.CancelRequested, true
+		r.cancelRequest, r.head.Cancel, r.dirty = bytes.Clone(c.Request), store.CancelRequested, true
 		out.Head = r.head
 		return nil
 	}
@@ -189,7 +197,7 @@ func (b *batch) requestCancel(c *store.CancelRequest, out *store.Cancellation) e
 	if err != nil {
 		return err
 	}
-	r.cancelRequest, r.head.Cancel, r.dirty = c.Request, store.CancelRequested, true
+	r.cancelRequest, r.head.Cancel, r.dirty = bytes.Clone(c.Request), store.CancelRequested, true
 	if old := r.cancel; old != nil && !old.ended() {
 		old.state, old.dirty = store.Canceled, true
 		b.move(r, old, nowhere)
@@ -209,7 +217,7 @@ func (b *batch) requestCancel(c *store.CancelRequest, out *store.Cancellation) e
 	}
 	if granted {
 		claim := b.claim(r, i, *c.Claim)
-		claim.Request = r.cancelRequest
+		claim.Request = c.Request
 		out.Claim = &claim
 	} else {
 		b.settle(r)
@@ -322,5 +330,10 @@ func (b *batch) replaceKey(sub *store.Submission, out *store.Submitted) error {
 // after is a time from now in milliseconds, rounded up: a lease holds at least
 // as long as was promised.
 func after(now time.Time, d time.Duration) int64 {
-	return now.Add(max(d, 0) + time.Millisecond - time.Nanosecond).UnixMilli()
+	t := now.Add(max(d, 0))
+	ms := t.UnixMilli()
+	if t.Sub(time.UnixMilli(ms)) > 0 {
+		ms++
+	}
+	return ms
 }

@@ -22,7 +22,7 @@ const (
 func (s *Store) SweepKeys(ctx context.Context) error {
 	for {
 		seen := 0
-		err := s.committer.do(ctx, write, 0, func(b *batch) (err error) {
+		err := s.committer.do(ctx, write, free, func(b *batch) (err error) {
 			seen, err = b.sweep()
 			return err
 		})

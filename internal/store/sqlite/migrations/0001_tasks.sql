@@ -26,9 +26,11 @@ CREATE TABLE tasks (
 	PRIMARY KEY (id, tenant, principal)
 ) WITHOUT ROWID;
 
--- The columns after the id let the filters be tested within the index.
-CREATE INDEX tasks_listed ON tasks (tenant, principal, status_at, id, agent, state) WHERE listed = 1;
-CREATE INDEX tasks_context ON tasks (tenant, principal, context, status_at, id) WHERE listed = 1;
+-- One for each filter that can be rare; the agent stands behind, so that
+-- counting never leaves the index.
+CREATE INDEX tasks_listed ON tasks (tenant, principal, status_at, id, agent) WHERE listed = 1;
+CREATE INDEX tasks_context ON tasks (tenant, principal, context, status_at, id, agent, state) WHERE listed = 1;
+CREATE INDEX tasks_state ON tasks (tenant, principal, state, status_at, id, agent) WHERE listed = 1;
 
 -- place: 0 in no queue, 1 ready, 2 leased, 3 due later. The indexes hold what
 -- is in a queue and nothing of what has ended.
@@ -69,8 +71,8 @@ CREATE TABLE turns (
 	message BLOB,
 	request BLOB,
 	format INTEGER NOT NULL,
-	PRIMARY KEY (id, tenant, principal, turn)
-) WITHOUT ROWID;
+	UNIQUE (id, tenant, principal, turn)
+);
 
 -- By the last sequence, so that what follows a cursor is one range.
 CREATE TABLE log (
@@ -81,8 +83,8 @@ CREATE TABLE log (
 	first_seq INTEGER NOT NULL,
 	body BLOB NOT NULL,
 	format INTEGER NOT NULL,
-	PRIMARY KEY (id, tenant, principal, last_seq)
-) WITHOUT ROWID;
+	UNIQUE (id, tenant, principal, last_seq)
+);
 
 CREATE TABLE snapshots (
 	id TEXT NOT NULL,
@@ -91,8 +93,8 @@ CREATE TABLE snapshots (
 	seq INTEGER NOT NULL,
 	body BLOB NOT NULL,
 	format INTEGER NOT NULL,
-	PRIMARY KEY (id, tenant, principal)
-) WITHOUT ROWID;
+	UNIQUE (id, tenant, principal)
+);
 
 -- number_in_store keeps the order in which attempts were first recorded.
 CREATE TABLE attempts (

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/store/sqlstore"
+)
+
+// What may be walked through or sorted, and why that is little.
+var walks = []string{
+	"SCAN items USING INDEX items_leased",          // what runs: not more than there are slots
+	"SCAN items USING COVERING INDEX items_leased", // the same
+	"SCAN items USING COVERING INDEX items_due",    // its first entry
+}
+
+var sorts = []string{
+	"SELECT id, tenant, principal FROM items WHERE place = 2 ", // what runs
+	"SELECT kind, turn, number, worker",                        // the attempts of one task, for operators
+}
+
+func TestNoStatementWalksThroughATable(t *testing.T) {
+	t.Parallel()
+	s := openIn(t, t.TempDir(), Options{})
+	plans := 0
+	for _, st := range sqlstore.Statements(dialect()) {
+		args := make([]sqlstore.Value, strings.Count(st.SQL, "?"))
+		explain := &sqlstore.Statement{ID: -1, SQL: "EXPLAIN QUERY PLAN " + st.SQL}
+		err := s.db.writer.Query(explain, args, func(x sqlstore.Row) error {
+			plans++
+			step := x.Text(3)
+			walk := strings.HasPrefix(step, "SCAN") && !strings.HasSuffix(step, "VALUES CLAUSE") && !slices.Contains(walks, step)
+			sort := strings.Contains(step, "TEMP B-TREE") &&
+				!slices.ContainsFunc(sorts, func(known string) bool { return strings.HasPrefix(st.SQL, known) })
+			if walk || sort {
+				t.Errorf("%s\n\t%s", st.SQL, step)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%s: %v", st.SQL, err)
+		}
+	}
+	if plans < 50 {
+		t.Errorf("only %d steps of plans were seen", plans)
+	}
+}
+
+// The last page must cost what the first did, whatever the filter: counted in
+// steps of the database's machine, which do not depend on the load.
+func TestThePagesOfAListingCostTheSame(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	s := openIn(t, t.TempDir(), Options{Clock: clock.Now})
+	const tasks, limit = 600, 10
+	for i := range tasks {
+		sub := submission(fmt.Sprintf("t%04d", i))
+		sub.ContextID = fmt.Sprint("context-", i%2)
+		out, err := s.Submit(t.Context(), sub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := ending(out.Claim)
+		end.View.StatusAt = clock.Now()
+		end.View.State = []string{"COMPLETED", "FAILED"}[i/2%2]
+		if i == 0 {
+			end.View.State = "REJECTED"
+		}
+		if _, err := s.Append(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+		clock.advance(time.Millisecond)
+	}
+	for name, q := range map[string]store.ListQuery{
+		"no filter": {}, "agent": {Agent: "demo"}, "context": {ContextID: "context-1"}, "state": {State: "FAILED"},
+		"since":      {Since: clock.Now().Add(-time.Hour)},
+		"everything": {Agent: "demo", ContextID: "context-0", State: "COMPLETED", Since: clock.Now().Add(-time.Hour)},
+	} {
+		q.Limit = limit
+		var costs []int
+		for more := true; more; {
+			page, cost := listCost(t, s, q)
+			if len(page.Tasks) == limit {
+				costs = append(costs, cost)
+			}
+			if more = page.More; more {
+				last := page.Tasks[len(page.Tasks)-1].Head
+				q.After, q.Until = store.ListPosition{StatusAt: last.StatusAt, ID: last.ID}, page.Until
+			}
+		}
+		if len(costs) < 10 || slices.Max(costs) > 2*slices.Min(costs) {
+			t.Errorf("%s: steps of the pages: %v", name, costs)
+		}
+	}
+	if _, cost := listCost(t, s, store.ListQuery{State: "REJECTED", Limit: limit}); cost > 500 {
+		t.Errorf("the only task of a state took %d steps among %d", cost, tasks)
+	}
+}
+
+// listCost lists and tells how many steps the statements of the only reader took.
+func listCost(t *testing.T, s *Store, q store.ListQuery) (store.Page, int) {
+	t.Helper()
+	steps := func() (n int) {
+		s.db.mu.Lock()
+		defer s.db.mu.Unlock()
+		for _, c := range s.db.idle {
+			for _, st := range c.stmts {
+				if st != 0 {
+					n += int(lib.Xsqlite3_stmt_status(c.tls, st, lib.SQLITE_STMTSTATUS_VM_STEP, 0))
+				}
+			}
+		}
+		return n
+	}
+	before := steps()
+	page, err := s.List(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page, steps() - before
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storetest
+
+import (
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/task"
+)
+
+var modelRules = []rule{
+	{"a random history agrees with the model", modelAgrees},
+}
+
+// modelItem, modelTask and model are the port in its plainest words: lists
+// that are searched from end to end. They know nothing of bodies.
+type modelItem struct {
+	ref                       store.ItemRef
+	state                     store.ItemState
+	attempt, failures, losses int
+	until                     time.Time // end of the lease, or due
+}
+
+type modelTask struct {
+	ref     task.Ref
+	agent   string
+	turns   []*modelItem
+	cancel  *modelItem // the one that has not ended, or nil
+	request store.CancelState
+	epoch   int64
+	seq     uint64
+	done    int
+	closed  bool
+	started bool
+	held    []*holder // everybody who ever claimed an item of it
+}
+
+type model struct {
+	tasks []*modelTask
+}
+
+func (i *modelItem) ended() bool {
+	return i.state == store.Completed || i.state == store.Canceled || i.state == store.Dead
+}
+
+// current is the only item of a task that may be ready, run or be due.
+func (t *modelTask) current() *modelItem {
+	switch {
+	case t.closed:
+		return nil
+	case t.cancel != nil:
+		return t.cancel
+	case t.done < len(t.turns):
+		return t.turns[t.done]
+	}
+	return nil
+}
+
+func (t *modelTask) is(s store.ItemState) bool { i := t.current(); return i != nil && i.state == s }
+
+// ready counts the items of an agent that can be claimed.
+func (m *model) ready(agent string) (n int) {
+	for _, t := range m.tasks {
+		if t.agent == agent && t.is(store.Pending) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) find(ref task.Ref) *modelTask {
+	for _, t := range m.tasks {
+		if t.ref == ref {
+			return t
+		}
+	}
+	return nil
+}
+
+// claimed moves the current item on as a claim does.
+func (t *modelTask) claimed(until time.Time) {
+	i := t.current()
+	i.state, i.until = store.Running, until
+	i.attempt++
+	t.epoch++
+	t.started = true
+}
+
+// accepts tells what a write must be answered.
+func (t *modelTask) accepts(a *store.Append) error {
+	i := t.current()
+	switch {
+	case t.closed:
+		return store.ErrClosed
+	case a.Epoch != t.epoch || a.LastSeq != t.seq:
+		return store.ErrFenced
+	case !a.TakeEpoch && (!t.is(store.Running) || i.ref != a.Item):
+		return store.ErrFenced
+	case a.View != nil && a.View.Closed && a.LastTurn != len(t.turns):
+		return store.ErrNewerTurn
+	}
+	return nil
+}
+
+// write changes the task as an accepted append does.
+func (t *modelTask) write(a *store.Append, now time.Time) {
+	i := t.current()
+	if a.TakeEpoch {
+		t.epoch++
+	} else if a.Extend > 0 {
+		i.until = now.Add(a.Extend)
+	}
+	if a.Batch != nil {
+		t.seq = a.Batch.Last
+	}
+	if a.RefuseCancel {
+		t.request = store.CancelRefused
+	}
+	if f := a.Finish; f != nil && !a.TakeEpoch {
+		t.finish(i, f, now)
+	}
+	if a.View != nil && a.View.Closed {
+		t.close()
+	}
+}
+
+func (t *modelTask) finish(i *modelItem, f *store.Finish, now time.Time) {
+	i.state = f.State
+	if f.State == store.Retryable {
+		i.failures++
+		i.until = now.Add(f.After)
+	}
+	if i == t.cancel && i.ended() {
+		t.cancel = nil
+	}
+	if f.EndTurn {
+		t.done = i.ref.Turn
+	}
+}
+
+func (t *modelTask) close() {
+	t.closed, t.done, t.cancel = true, len(t.turns), nil
+	for _, i := range t.turns {
+		if !i.ended() {
+			i.state = store.Canceled
+		}
+	}
+	if t.request == store.CancelRequested {
+		t.request = store.CancelNone
+	}
+}
+
+// rescue and promote return how many items they made pending.
+func (m *model) rescue(now time.Time) (n int) {
+	for _, t := range m.tasks {
+		if t.is(store.Running) && !now.Before(t.current().until) {
+			t.current().state = store.Pending
+			t.current().losses++
+			t.epoch++
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) promote(now time.Time) (n int) {
+	for _, t := range m.tasks {
+		if t.is(store.Retryable) && !now.Before(t.current().until) {
+			t.current().state = store.Pending
+			n++
+		}
+	}
+	return n
+}
+
+// check compares a task with what the store says about it.
+func (t *modelTask) check(rt *rapid.T, w *world) {
+	got, err := w.Load(w.Context(), t.ref)
+	if err != nil {
+		rt.Fatalf("Load: %v", err)
+	}
+	h := got.Head
+	type head struct {
+		Epoch                    int64
+		LastSeq                  uint64
+		LastTurn, DoneTurn       int
+		Closed, Running, Started bool
+		Cancel                   store.CancelState
+	}
+	have := head{h.Epoch, h.LastSeq, h.LastTurn, h.DoneTurn, h.Closed, h.Running, h.Started, h.Cancel}
+	want := head{t.epoch, t.seq, len(t.turns), t.done, t.closed, t.is(store.Running), t.started, t.request}
+	if have != want {
+		rt.Fatalf("the head of %s does not agree with the model\nwant %+v\n got %+v", t.ref.ID, want, have)
+	}
+	turns, err := w.Turns(w.Context(), t.ref, 0, 0)
+	if err != nil || len(turns) != len(t.turns) {
+		rt.Fatalf("Turns: %d turns, want %d, error %v", len(turns), len(t.turns), err)
+	}
+	for n, i := range t.turns {
+		g := turns[n]
+		heldBack := t.cancel != nil && i.state == store.Retryable // whether Promote touches it is open
+		if g.Attempt != i.attempt || g.Failures != i.failures || g.Losses != i.losses || g.Item != i.state && !heldBack {
+			rt.Fatalf("turn %d of %s does not agree with the model\nwant %+v\n got %+v", n+1, t.ref.ID, *i, g)
+		}
+	}
+}

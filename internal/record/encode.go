@@ -35,66 +35,21 @@ func Encode(ev a2a.Event, st Stamp) (task.Raw, *task.Change, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	e.link()
 	return e.buf, e.change, nil
 }
 
-// encoder appends to buf and remembers which ranges of it are values of the
-// change; link turns the ranges into slices once buf has stopped moving. The
-// first few links lie in the encoder itself, which stays on the stack: most
-// events need no more.
+// encoder appends to buf and hands ranges of it to the change. When buf has to
+// grow, a range stays where it was written: the same bytes, in memory that the
+// change then keeps besides. sizeOf makes that rare.
 type encoder struct {
 	buf    []byte
 	stamp  Stamp
 	change *task.Change
-	near   [4]link
-	used   int
-	far    []link
 }
 
-// link says that a range of the buffer is *to, or the member key of in.
-type link struct {
-	from, end int
-	to        *task.Raw
-	in        map[string]task.Raw
-	key       string
-}
-
-// value ends the value that began at from.
-func (e *encoder) value(from int, to *task.Raw) {
-	e.mark(link{from: from, end: len(e.buf), to: to})
-}
-
-// member ends the member of an object that began at from.
-func (e *encoder) member(from int, in map[string]task.Raw, key string) {
-	e.mark(link{from: from, end: len(e.buf), in: in, key: key})
-}
-
-func (e *encoder) mark(l link) {
-	if e.used < len(e.near) {
-		e.near[e.used] = l
-		e.used++
-		return
-	}
-	e.far = append(e.far, l)
-}
-
-func (e *encoder) link() {
-	for i := range e.near[:e.used] {
-		e.near[i].set(e.buf)
-	}
-	for i := range e.far {
-		e.far[i].set(e.buf)
-	}
-}
-
-func (l *link) set(buf []byte) {
-	raw := task.Raw(buf[l.from:l.end:l.end])
-	if l.to != nil {
-		*l.to = raw
-		return
-	}
-	l.in[l.key] = raw
+// since is the value that began at from.
+func (e *encoder) since(from int) task.Raw {
+	return task.Raw(e.buf[from:len(e.buf):len(e.buf)])
 }
 
 func (e *encoder) field(name string) { e.buf = field(e.buf, name) }
@@ -133,7 +88,7 @@ func (e *encoder) status(st a2a.TaskStatus) error {
 		if e.buf, err = AppendMessage(e.buf, st.Message); err != nil {
 			return fmt.Errorf("status.message: %w", err)
 		}
-		e.value(from, &m.Raw)
+		m.Raw = e.since(from)
 		e.change.Status.Message = m
 	}
 	e.write("}")
@@ -170,10 +125,8 @@ func (e *encoder) artifactUpdate(ev *a2a.TaskArtifactUpdateEvent) error {
 }
 
 func (e *encoder) artifact(a *a2a.Artifact) (*task.Artifact, error) {
-	out := &task.Artifact{
-		ID: mend(string(a.ID)), Name: mend(a.Name), Description: mend(a.Description),
-		Parts: make([]task.Raw, len(a.Parts)),
-	}
+	out := newArtifact(len(a.Parts))
+	out.ID, out.Name, out.Description = mend(string(a.ID)), mend(a.Name), mend(a.Description)
 	for _, x := range a.Extensions {
 		out.Extensions = append(out.Extensions, mend(x))
 	}
@@ -192,7 +145,7 @@ func (e *encoder) artifact(a *a2a.Artifact) (*task.Artifact, error) {
 		if e.buf, err = AppendPart(e.buf, p); err != nil {
 			return nil, fmt.Errorf("parts[%d]: %w", i, err)
 		}
-		e.value(from, &out.Parts[i])
+		out.Parts = append(out.Parts, e.since(from))
 	}
 	e.write("]")
 	e.buf = stringsField(e.buf, "extensions", a.Extensions)
@@ -207,6 +160,20 @@ func (e *encoder) artifact(a *a2a.Artifact) (*task.Artifact, error) {
 	}
 	e.write("}")
 	return out, nil
+}
+
+// newArtifact makes an artifact with room for its parts; for one part, which
+// most have, in one allocation.
+func newArtifact(parts int) *task.Artifact {
+	if parts != 1 {
+		return &task.Artifact{Parts: make([]task.Raw, 0, parts)}
+	}
+	a := new(struct {
+		task.Artifact
+		one [1]task.Raw
+	})
+	a.Parts = a.one[:0]
+	return &a.Artifact
 }
 
 // metadata writes the event's metadata with the stamp, and gives the fold what
@@ -246,7 +213,7 @@ func (e *encoder) pairs(meta map[string]any) (map[string]task.Raw, error) {
 		if out == nil {
 			out = make(map[string]task.Raw, len(meta))
 		}
-		e.member(from, out, k)
+		out[k] = e.since(from)
 	}
 	return out, nil
 }
@@ -274,7 +241,7 @@ func (e *encoder) task(t *a2a.Task) error {
 				return fmt.Errorf("history[%d]: %w", i, err)
 			}
 			c.History[i].ID = mend(m.ID)
-			e.value(from, &c.History[i].Raw)
+			c.History[i].Raw = e.since(from)
 		}
 		e.write("]")
 	}

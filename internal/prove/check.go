@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prove
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Violation is a promise that did not hold.
+type Violation struct {
+	// Kind is one word: lost, gap, terminals, stuck, state, artifact, history,
+	// fold, duplicate, list, stream, attempt, error.
+	Kind   string
+	Task   string
+	Detail string
+}
+
+func (v Violation) String() string { return fmt.Sprintf("%s: task %s: %s", v.Kind, v.Task, v.Detail) }
+
+// Report is what a check found.
+type Report struct {
+	Tasks      int
+	Operations int
+	Events     int
+	Violations []Violation
+}
+
+// Count is how many violations there are of a kind.
+func (r *Report) Count(kind string) int {
+	n := 0
+	for _, v := range r.Violations {
+		if v.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// Summary tells the figures in one line.
+func (r *Report) Summary() string {
+	wrong := 0
+	for _, kind := range []string{"state", "artifact", "history", "fold", "duplicate", "list", "stream", "attempt", "error"} {
+		wrong += r.Count(kind)
+	}
+	return fmt.Sprintf("%d tasks, %d acknowledged operations, %d events: %d lost, %d double terminals, %d gaps, %d stuck, %d wrong",
+		r.Tasks, r.Operations, r.Events, r.Count("lost"), r.Count("terminals"), r.Count("gap"), r.Count("stuck"), wrong)
+}
+
+// checkers is how many tasks are checked at a time.
+const checkers = 8
+
+// Checker compares a server with a ledger.
+type Checker struct {
+	client *Client
+	// SettleTimeout bounds how long the server may take to finish what it has.
+	SettleTimeout time.Duration
+	// ReplayTimeout bounds how long the replay of one task may take.
+	ReplayTimeout time.Duration
+
+	mu     sync.Mutex
+	report Report
+}
+
+// NewChecker returns a checker of the server that client speaks to.
+func NewChecker(client *Client) *Checker {
+	return &Checker{client: client, SettleTimeout: time.Minute, ReplayTimeout: 10 * time.Second}
+}
+
+// Check waits until the server is settled and compares. An error means that it
+// could not be checked; violations stand in the report.
+func (c *Checker) Check(ctx context.Context, entries []Entry) (*Report, error) {
+	c.report = Report{}
+	stories := tellStories(entries)
+	for _, e := range entries {
+		if e.Op != opStream {
+			c.report.Operations++
+		}
+	}
+	c.report.Tasks = len(stories)
+	if err := c.settle(ctx); err != nil {
+		return nil, err
+	}
+	listed, err := c.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for id := range listed {
+		if stories[id] == nil {
+			c.add("duplicate", id, "the server has a task that no acknowledged message made")
+		}
+	}
+	c.checkAll(ctx, stories, listed)
+	slices.SortFunc(c.report.Violations, func(a, b Violation) int {
+		return strings.Compare(a.Kind+a.Task, b.Kind+b.Task)
+	})
+	return &c.report, ctx.Err()
+}
+
+func (c *Checker) checkAll(ctx context.Context, stories map[string]*story, listed map[string]object) {
+	ids := make(chan string)
+	var wg sync.WaitGroup
+	for range checkers {
+		wg.Go(func() {
+			for id := range ids {
+				if err := c.checkTask(ctx, stories[id], listed[id]); err != nil {
+					c.add("error", id, "%v", err)
+				}
+			}
+		})
+	}
+	for _, id := range slices.Sorted(maps.Keys(stories)) {
+		ids <- id
+	}
+	close(ids)
+	wg.Wait()
+}
+
+func (c *Checker) add(kind, task, format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.Violations = append(c.report.Violations, Violation{kind, task, fmt.Sprintf(format, args...)})
+}
+
+// settle waits until nothing runs and nothing waits to run. Running out of
+// time is no error: the tasks that are stuck are found one by one.
+func (c *Checker) settle(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, c.SettleTimeout)
+	defer cancel()
+	for {
+		busy := 0
+		for _, state := range []string{stateSubmitted, stateWorking} {
+			n, err := CountTasks(bounded, c.client, state)
+			if err != nil && bounded.Err() == nil {
+				return err
+			}
+			busy += n
+		}
+		if busy == 0 && bounded.Err() == nil {
+			return nil
+		}
+		if wait(bounded, 100*time.Millisecond) != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// CountTasks is how many tasks of a state the server lists.
+func CountTasks(ctx context.Context, client *Client, state string) (int, error) {
+	page, err := client.Call(ctx, "ListTasks", map[string]any{"status": state, "pageSize": 1}, nil)
+	if err != nil {
+		return 0, fmt.Errorf("count tasks: %w", err)
+	}
+	return page.number("totalSize"), nil
+}
+
+// list reads every page and checks the listing itself.
+func (c *Checker) list(ctx context.Context) (map[string]object, error) {
+	tasks := make(map[string]object)
+	token, last, total := "", "", -1
+	for {
+		page, err := c.client.Call(ctx, "ListTasks", map[string]any{"pageSize": 100, "pageToken": token}, nil)
+		if err != nil {
+			return nil, fmt.Errorf("list tasks: %w", err)
+		}
+		total = page.number("totalSize")
+		for _, t := range page.list("tasks") {
+			id, at := t.str("id"), t.at("status").str("timestamp")
+			if tasks[id] != nil {
+				c.add("list", id, "is listed twice")
+			}
+			if last != "" && laterThan(at, last) {
+				c.add("list", id, "is listed at %s after one of %s", at, last)
+			}
+			tasks[id], last = t, at
+		}
+		if token = page.str("nextPageToken"); token == "" {
+			break
+		}
+	}
+	if total != len(tasks) {
+		c.add("list", "", "totalSize is %d, the pages hold %d", total, len(tasks))
+	}
+	return tasks, nil
+}
+
+// laterThan compares two timestamps; what cannot be read is later.
+func laterThan(a, b string) bool {
+	x, errA := time.Parse(time.RFC3339Nano, a)
+	y, errB := time.Parse(time.RFC3339Nano, b)
+	return errA != nil || errB != nil || x.After(y)
+}
+
+// checkTask compares one task with its story.
+func (c *Checker) checkTask(ctx context.Context, s *story, listed object) error {
+	task, err := c.client.Call(ctx, "GetTask", map[string]any{"id": s.task}, nil)
+	if codeOf(err) == codeTaskNotFound {
+		c.add("lost", s.task, "%q was acknowledged and is not found", s.text)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if listed == nil {
+		c.add("list", s.task, "%q is not listed", s.text)
+	} else if listed.state() != task.state() {
+		c.add("list", s.task, "is listed as %s and is %s", listed.state(), task.state())
+	}
+	if !settled(task.state()) {
+		c.add("stuck", s.task, "%q is %s", s.text, task.state())
+		return nil
+	}
+	frames, err := c.replay(ctx, s.task, task)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.report.Events += len(frames)
+	c.mu.Unlock()
+	report := func(kind, format string, args ...any) { c.add(kind, s.task, format, args...) }
+	checkLog(frames, s, report)
+	checkFold(frames, task, report)
+	checkStreams(frames, s, report)
+	checkStory(frames, task, s, report)
+	return nil
+}
+
+// replay reads the whole log of a task. That of a parked task goes on after
+// the replay, so there it stops where the log says what GetTask said.
+func (c *Checker) replay(ctx context.Context, id string, task object) ([]Frame, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.ReplayTimeout)
+	defer cancel()
+	var frames []Frame
+	header := http.Header{lastEventIDHeader: {"0"}}
+	parked := !terminal(task.state())
+	err := c.client.Stream(bounded, "SubscribeToTask", map[string]any{"id": id}, header, func(f Frame) bool {
+		frames = append(frames, f)
+		return !parked || canonical(f.Event.at("statusUpdate", "status")) != canonical(task.at("status"))
+	})
+	switch {
+	case err == nil:
+		return frames, nil
+	case bounded.Err() != nil && ctx.Err() == nil:
+		c.add("stuck", id, "the replay showed %d events and did not end in %s", len(frames), c.ReplayTimeout)
+		return frames, nil
+	case errors.Is(err, errUnanswered):
+		c.add("stream", id, "the replay broke after %d events: %v", len(frames), err)
+		return frames, nil
+	}
+	return nil, fmt.Errorf("replay: %w", err)
+}
+
+// Log tells the log of a task, a line for each event: it is what one wants to
+// read beside a violation.
+func (c *Checker) Log(ctx context.Context, id string) string {
+	ctx, cancel := context.WithTimeout(ctx, c.ReplayTimeout)
+	defer cancel()
+	var b strings.Builder
+	header := http.Header{lastEventIDHeader: {"0"}}
+	err := c.client.Stream(ctx, "SubscribeToTask", map[string]any{"id": id}, header, func(f Frame) bool {
+		fmt.Fprintf(&b, "%d %.600s\n", f.ID, f.Raw)
+		return !settled(eventState(f.Event))
+	})
+	if err != nil {
+		fmt.Fprintf(&b, "%v\n", err)
+	}
+	return b.String()
+}

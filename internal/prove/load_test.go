@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prove
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// load runs a load against a fake and checks the fake against the ledger.
+func load(t *testing.T, f *fake, client *Client) (*Load, *Report) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger")
+	ledger, err := OpenLedger(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
+	l := NewLoad(client, ledger, 200, 1)
+	stop, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := l.Run(ctx, stop); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := ReadLedger(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	f.drop, f.cut = func(string) bool { return false }, func() int { return -1 }
+	f.mu.Unlock()
+	checker := NewChecker(client)
+	checker.SettleTimeout = time.Second
+	report, err := checker.Check(t.Context(), entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report.Violations = append(report.Violations, l.Violations()...)
+	return l, report
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	t.Run("counts what a server that loses answers and cuts streams acknowledged", func(t *testing.T) {
+		t.Parallel()
+		f, client := newFake(t)
+		f.drop = func(string) bool { return rand.IntN(5) == 0 }
+		f.cut = func() int { return rand.IntN(12) }
+		l, report := load(t, f, client)
+		for _, v := range report.Violations {
+			t.Error(v)
+		}
+		if l.Acked() < 50 || l.Acked() != report.Operations || l.Resumed() == 0 {
+			t.Errorf("acknowledged %d, resumed %d: %s", l.Acked(), l.Resumed(), report.Summary())
+		}
+	})
+	t.Run("finds a server that does not know a key again", func(t *testing.T) {
+		t.Parallel()
+		f, client := newFake(t)
+		f.forgetful = true
+		f.drop = func(method string) bool { return method == "SendMessage" && rand.IntN(5) == 0 }
+		if _, report := load(t, f, client); report.Count("duplicate") == 0 {
+			t.Errorf("not found: %s", report.Summary())
+		}
+	})
+	t.Run("finds a server that acknowledges and forgets", func(t *testing.T) {
+		t.Parallel()
+		f, client := newFake(t)
+		n := 0
+		f.drop = func(method string) bool {
+			if n++; method == "SendMessage" && n%10 == 0 {
+				delete(f.tasks, f.order[len(f.order)-1])
+			}
+			return false
+		}
+		if _, report := load(t, f, client); report.Count("lost") == 0 {
+			t.Errorf("not found: %s", report.Summary())
+		}
+	})
+}
+
+func TestFollowerTakesEachFrameOnce(t *testing.T) {
+	t.Parallel()
+	frame := func(id int) Frame {
+		return Frame{ID: id, Event: object{"task": map[string]any{"id": "t1"}}}
+	}
+	tests := []struct {
+		name   string
+		task   string
+		frames []int
+		want   string
+	}{
+		{"in order", "", []int{1, 2, 3}, ""},
+		{"from the middle for a turn that is not the first", "t1", []int{7, 8}, ""},
+		{"and refuses one twice", "", []int{1, 2, 2}, "2 follows 2"},
+		{"and refuses a gap", "", []int{1, 3}, "3 follows 1"},
+		{"and refuses a new task that begins late", "", []int{2}, "starts with 2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := NewFollower(nil, Message{Task: tt.task})
+			var err error
+			for _, id := range tt.frames {
+				if err = f.take(frame(id)); err != nil {
+					break
+				}
+			}
+			if got := fmt.Sprint(err); (tt.want == "") != (err == nil) || !strings.Contains(got, tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestFrameReader(t *testing.T) {
+	t.Parallel()
+	const stream = ": hello\n\nid: 1\ndata: {\"a\":1}\n\nid: 2\r\ndata: x\r\ndata: y\r\n\r\n"
+	t.Run("reads frames and keep-alives", func(t *testing.T) {
+		t.Parallel()
+		r := newFrameReader(strings.NewReader(stream))
+		for _, want := range []rawFrame{{}, {"1", []byte(`{"a":1}`)}, {"2", []byte("x\ny")}} {
+			got, err := r.next()
+			if err != nil || got.id != want.id || string(got.data) != string(want.data) {
+				t.Errorf("got %q %q %v, want %q %q", got.id, got.data, err, want.id, want.data)
+			}
+		}
+		if _, err := r.next(); err != io.EOF {
+			t.Errorf("got %v at the end", err)
+		}
+	})
+	t.Run("never takes part of a frame for a frame", func(t *testing.T) {
+		t.Parallel()
+		const one = "id: 1\ndata: {\"a\":1}\n\n"
+		for cut := 1; cut < len(one); cut++ {
+			if got, err := newFrameReader(strings.NewReader(one[:cut])).next(); err != io.ErrUnexpectedEOF {
+				t.Errorf("cut after %d: got %q, %v", cut, got.data, err)
+			}
+		}
+	})
+}
+
+func TestLedgerHoldsWhatWasAppended(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger")
+	ledger, err := OpenLedger(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			if err := ledger.Append(Entry{Op: opSend, Task: fmt.Sprint(i)}); err != nil {
+				t.Error(err)
+				return
+			}
+			// Appended means readable by another, at once.
+			entries, err := ReadLedger(path)
+			if err != nil {
+				return // another entry is being written: its line is not whole yet
+			}
+			for _, e := range entries {
+				if e.Task == fmt.Sprint(i) {
+					return
+				}
+			}
+			t.Errorf("entry %d was acknowledged and is not there", i)
+		})
+	}
+	wg.Wait()
+	if err := ledger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := ReadLedger(path); err != nil || len(entries) != 50 {
+		t.Errorf("read %d entries, %v", len(entries), err)
+	}
+	if err := ledger.Append(Entry{}); err == nil {
+		t.Error("a closed ledger acknowledged an entry")
+	}
+}
+
+func TestProxyCutsWhereItIsTold(t *testing.T) {
+	t.Parallel()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() {
+		for {
+			c, err := server.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, strings.Repeat("x", 1000)) //nolint:errcheck // the proxy cuts it
+			c.Close()
+		}
+	}()
+	for _, tt := range []struct {
+		name   string
+		budget int64
+		cuts   int
+	}{{"within the answer", 10, 1}, {"never", -1, 0}, {"after more than there is", 2000, 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := NewProxy(server.Addr().String(), func() int64 { return tt.budget })
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := readAll(strings.TrimSuffix(strings.TrimPrefix(p.URL(), "http://"), "/"))
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+			if p.Cuts() != tt.cuts || (tt.cuts > 0) != (len(got) < 1000) || (tt.cuts > 0) != (err != nil) {
+				t.Errorf("read %d bytes, %v, with %d cuts", len(got), err, p.Cuts())
+			}
+		})
+	}
+}
+
+// readAll reads what an address sends; an early cut may be seen by the dial.
+func readAll(addr string) ([]byte, error) {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return io.ReadAll(c)
+}

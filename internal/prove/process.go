@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prove
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Server is the real program, started, killed and started again on one store.
+type Server struct {
+	binary string
+	listen string
+	store  string
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{}
+	output tail
+}
+
+// readyTimeout is how long a start may take; reading the store back is part of it.
+const readyTimeout = 20 * time.Second
+
+// Build compiles the program into dir and returns its path.
+func Build(ctx context.Context, dir string) (string, error) {
+	path := dir + "/errand"
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/errand-a2a/errand/cmd/errand")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build errand: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// NewServer describes a server that keeps its data in store, a URL such as
+// sqlite:/tmp/x.db, and always listens on the same free port.
+func NewServer(binary, store string) (*Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("find a port: %w", err)
+	}
+	defer l.Close()
+	return &Server{binary: binary, listen: l.Addr().String(), store: store}, nil
+}
+
+// Addr is the address of the server.
+func (s *Server) Addr() string { return s.listen }
+
+// URL is the JSON-RPC endpoint.
+func (s *Server) URL() string { return "http://" + s.listen + "/" }
+
+// Start runs the program and waits until it is ready; it returns how long that
+// took.
+func (s *Server) Start(ctx context.Context) (time.Duration, error) {
+	begin := time.Now()
+	s.mu.Lock()
+	cmd := exec.Command(s.binary, "dev", "--listen", s.listen, "--store", s.store,
+		"--max-attempts", "unlimited", "--max-losses", "unlimited")
+	// A kill loop loses an attempt with every kill: the caps, right for real
+	// life, would end the tasks that the checker waits for.
+	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	if err := cmd.Start(); err != nil {
+		s.mu.Unlock()
+		return 0, fmt.Errorf("start errand: %w", err)
+	}
+	exited := make(chan struct{})
+	s.cmd, s.exited = cmd, exited
+	s.mu.Unlock()
+	go func() {
+		defer close(exited)
+		cmd.Wait() //nolint:errcheck // a killed process always reports an error
+	}()
+	if err := s.awaitReady(ctx, exited); err != nil {
+		return 0, err
+	}
+	return time.Since(begin), nil
+}
+
+func (s *Server) awaitReady(ctx context.Context, exited <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.listen+"/readyz", nil)
+		if err != nil {
+			return fmt.Errorf("ask for readiness: %w", err)
+		}
+		if res, err := client.Do(req); err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-exited:
+			return fmt.Errorf("errand ended before it was ready:\n%s", s.output.String())
+		case <-ctx.Done():
+			return fmt.Errorf("errand was not ready: %w\n%s", ctx.Err(), s.output.String())
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// Kill ends the program as a power cut would, as far as the program can tell.
+func (s *Server) Kill() error { return s.end(syscall.SIGKILL, 5*time.Second) }
+
+// Stop asks the program to end and waits until it has.
+func (s *Server) Stop() error { return s.end(syscall.SIGTERM, 40*time.Second) }
+
+func (s *Server) end(sig syscall.Signal, within time.Duration) error {
+	s.mu.Lock()
+	cmd, exited := s.cmd, s.exited
+	s.cmd = nil
+	s.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	select {
+	case <-exited:
+		return fmt.Errorf("errand had ended by itself: %s\n%s", cmd.ProcessState, s.output.String())
+	default:
+	}
+	if err := cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("signal errand: %w", err)
+	}
+	select {
+	case <-exited:
+		return nil
+	case <-time.After(within):
+		cmd.Process.Kill() //nolint:errcheck // it is the last resort, and the error below tells
+		<-exited
+		return fmt.Errorf("errand did not end within %s of %s", within, sig)
+	}
+}
+
+// Output is the last that the program wrote.
+func (s *Server) Output() string { return s.output.String() }
+
+// tail keeps the last bytes written to it.
+type tail struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+const tailBytes = 16 << 10
+
+var _ io.Writer = (*tail)(nil)
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf.Write(p)
+	if over := t.buf.Len() - tailBytes; over > 0 {
+		t.buf.Next(over)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.buf.String()
+}

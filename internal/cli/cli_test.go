@@ -283,12 +283,12 @@ func TestInterruption(t *testing.T) {
 			switch r.Method {
 			case "GetTask":
 				r.ok(taskJSON("WORKING"))
-			default:
-				r.frames(1, `{"task":`+taskJSON("SUBMITTED")+`}`, statusJSON("WORKING"))
-				panic(http.ErrAbortHandler)
 			case "SubscribeToTask": // whoever comes back has seen the task
 				cancel()
 				<-r.http.Context().Done()
+			default:
+				r.frames(1, `{"task":`+taskJSON("SUBMITTED")+`}`, statusJSON("WORKING"))
+				panic(http.ErrAbortHandler)
 			}
 		})
 		r := call{agent: agent, ctx: ctx}.run(t, "send", "-o", "json", "x")

@@ -31,12 +31,11 @@ type result struct {
 
 // call is one invocation with everything injected.
 type call struct {
-	agent  string
-	env    []string
-	stdin  string
-	ctx    context.Context
-	onOut  func(soFar string) // called at each write to stdout
-	config string
+	agent string
+	env   []string
+	stdin string
+	ctx   context.Context
+	onOut func(soFar string) // called at each write to stdout
 }
 
 type watcher struct {

@@ -59,7 +59,6 @@ type request struct {
 	method string // GetTask, ListTasks, CancelTask, SendMessage, SendStreamingMessage, SubscribeToTask
 	http   *http.Request
 	params json.RawMessage // JSON-RPC's params or REST's body
-	tenant string
 }
 
 func (r request) lastEventID() int {

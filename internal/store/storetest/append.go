@@ -72,7 +72,7 @@ func appendView(w *world) {
 		return store.View{State: state, StatusAt: w.clock.Now(), Listed: listed}
 	}
 	put := func(v store.View) part { return func(a *store.Append) { a.View = &v } }
-	last := view(false, "")
+	var last store.View
 	for _, v := range []store.View{view(false, "SUBMITTED"), view(true, "WORKING"), view(true, "a word nobody knows ✓")} {
 		w.clock.advance(3 * ms)
 		v.StatusAt = w.clock.Now()

@@ -184,7 +184,7 @@ func claimEpoch(w *world) {
 	w.clock.advance(time.Second)
 	w.promote()
 	check("a promotion", 0)
-	h = w.claimOne("promoted", s.Ref)
+	w.claimOne("promoted", s.Ref)
 	check("a claim", 1)
 	w.clock.advance(ttl)
 	w.rescue()

@@ -171,7 +171,7 @@ func readOneMoment(w *world) {
 		after := acked / 2
 		head, batches, err := w.Read(w.Context(), ref, after, huge)
 		if err != nil {
-			return fmt.Errorf("Read: %w", err)
+			return fmt.Errorf("read: %w", err)
 		}
 		return fits("Read", head, after, batches)
 	})
@@ -181,7 +181,7 @@ func loadOneMoment(w *world) {
 	w.whileWriting(func(ref task.Ref, _ uint64) error {
 		s, err := w.Load(w.Context(), ref)
 		if err != nil {
-			return fmt.Errorf("Load: %w", err)
+			return fmt.Errorf("load: %w", err)
 		}
 		after := uint64(0)
 		if s.Snapshot != nil {
@@ -218,14 +218,14 @@ func readCommitted(w *world) {
 	w.whileWriting(func(ref task.Ref, acked uint64) error {
 		head, _, err := w.Read(w.Context(), ref, 1<<40, huge)
 		if err != nil {
-			return fmt.Errorf("Read: %w", err)
+			return fmt.Errorf("read: %w", err)
 		}
 		if head.LastSeq < acked {
 			return fmt.Errorf("broken rule: when a write returns, its effect is there\nacknowledged %d, read %d", acked, head.LastSeq)
 		}
 		page, err := w.List(w.Context(), store.ListQuery{Scope: mine, Limit: 1})
 		if err != nil {
-			return fmt.Errorf("List: %w", err)
+			return fmt.Errorf("list: %w", err)
 		}
 		if acked > 0 && (len(page.Tasks) != 1 || page.Tasks[0].Head.LastSeq < acked) {
 			return fmt.Errorf("broken rule: a listing shows every committed task as it is\nacknowledged %d, listed %d tasks", acked, len(page.Tasks))

@@ -19,6 +19,7 @@ import (
 
 	"github.com/errand-a2a/errand/internal/live"
 	"github.com/errand-a2a/errand/internal/node/nodetest"
+	"github.com/errand-a2a/errand/internal/record"
 	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/task"
 )
@@ -68,7 +69,7 @@ func refold(s *nodetest.Stream) string {
 // exactly what came after it.
 func TestSnapshotAndTail(t *testing.T) {
 	t.Parallel()
-	const tasks, chunks, followers = 40, 60, 60
+	const tasks, chunks, followers = 20, 60, 60
 	w := nodetest.New(t, nodetest.Options{Agent: counter(chunks, runtime.Gosched), Live: live.Limits{Records: 16}, Worker: nodetest.RealTime})
 	var group sync.WaitGroup
 	var ended atomic.Int32
@@ -120,8 +121,8 @@ func TestSubscribe(t *testing.T) {
 				} else if s.Wait().Err != nil {
 					t.Error(s.Err)
 				}
-				if uint64(len(s.Frames)) != last-k || k < last && s.Frames[0].Seq != k+1 {
-					t.Errorf("%s: after %d of %d come %d frames", text, k, last, len(s.Frames))
+				if uint64(len(s.Seen())) != last-k || k < last && s.Seen()[0].Seq != k+1 {
+					t.Errorf("%s: after %d of %d come %d frames", text, k, last, len(s.Seen()))
 				}
 			}
 			if text == "ask" { // so that the streams end
@@ -164,8 +165,8 @@ func TestSubscribe(t *testing.T) {
 		id := w.MustSend(nodetest.Say("1")).ID
 		s := w.Subscribe(id, nil)
 		synctest.Wait()
-		if len(s.Frames) != 1 || s.Frames[0].Seq != 2 {
-			t.Fatalf("%d frames", len(s.Frames))
+		if len(s.Seen()) != 1 || s.Seen()[0].Seq != 2 {
+			t.Fatalf("%d frames", len(s.Seen()))
 		}
 		w.MustSend(nodetest.Say("2", nodetest.To(id)))
 		w.MustSend(nodetest.Say("end", nodetest.To(id)))
@@ -229,6 +230,40 @@ func TestSubscribe(t *testing.T) {
 		cancel()
 		if _, err := f.Next(ctx, 0); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// What the hub says are hints: late, repeated, out of order, or lost.
+func TestHints(t *testing.T) {
+	t.Parallel()
+	bubble(t, "a follower takes the record after its cursor and nothing else, and reads the log for the rest", func(t *testing.T) {
+		w := nodetest.New(t, nodetest.Options{Agent: nodetest.Agent{Execute: func(c *nodetest.Turn) error {
+			c.Artifact(c.Text(), "x")
+			c.Ask()
+			return nil
+		}}})
+		id := w.MustSend(nodetest.Say("1")).ID
+		s := w.Subscribe(id, ptr(uint64(0)))
+		recs := w.Log(id)
+		publish := func(recs ...record.Record) {
+			w.Hub.Publish(nodetest.Ref(id), live.Tail{Records: recs, DoneTurn: 1})
+			synctest.Wait()
+		}
+		synctest.Wait()
+		publish(recs...)
+		publish(recs[1])
+		publish(record.Record{Seq: 9, Turn: 1, Event: recs[1].Event})
+		publish(record.Record{Seq: 9, Turn: 1, Event: recs[1].Event}, recs[0])
+		publish()
+		if n := len(s.Seen()); n != len(recs) {
+			t.Errorf("%d frames of a log of %d", n, len(recs))
+		}
+		w.MustSend(nodetest.Say("2", nodetest.To(id)))
+		w.Hub.Nudge(nodetest.Ref(id))
+		w.Cancel(id)
+		if s.Wait().Err != nil || len(s.Frames) != len(w.Log(id)) {
+			t.Errorf("%d frames of a log of %d: %v", len(s.Frames), len(w.Log(id)), s.Err)
 		}
 	})
 }
@@ -358,8 +393,8 @@ func TestJustRestarted(t *testing.T) {
 		before := w.Subscribe(running, nil)
 		after := w.Subscribe(running, ptr(uint64(2)))
 		synctest.Wait()
-		if len(before.Frames) != 1 || len(after.Frames) != 0 {
-			t.Errorf("%d and %d frames before the worker runs", len(before.Frames), len(after.Frames))
+		if len(before.Seen()) != 1 || len(after.Seen()) != 0 {
+			t.Errorf("%d and %d frames before the worker runs", len(before.Seen()), len(after.Seen()))
 		}
 		w.Run()
 		for _, s := range []*nodetest.Stream{before, after} {

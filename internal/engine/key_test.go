@@ -107,8 +107,12 @@ func TestIdempotencyKey(t *testing.T) {
 			}
 			s := w.StreamAs(key, say("2")).Wait()
 			if s.Err != nil || len(s.Frames) != len(stream.Frames) {
-				t.Errorf("%s the stream has %d frames, had %d: %v", when, len(s.Frames), len(stream.Frames), s.Err)
+				t.Fatalf("%s the stream has %d frames, had %d: %v", when, len(s.Frames), len(stream.Frames), s.Err)
 			}
+			if before, ok := s.Events[0].(*a2a.Task); !ok || before.Status.State != asking || len(before.History) != 1 {
+				t.Errorf("%s the stream begins with %s", when, s.Frames[0].Event)
+			}
+			wantStates(t, nodetest.StatesOf(s.Events), asking, working, asking)
 			time.Sleep(time.Second)
 		}
 		if a := <-running; a.Err != nil {

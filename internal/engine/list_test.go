@@ -186,6 +186,9 @@ func TestListTasks(t *testing.T) {
 				t.Fatal(err)
 			}
 			got = append(got, idsOf(list)...)
+			if list.TotalSize > len(ids) {
+				t.Errorf("page %d counts %d tasks: newer ones belong to the next listing", page, list.TotalSize)
+			}
 			if q.PageToken = list.NextPageToken; q.PageToken == "" {
 				break
 			}

@@ -172,7 +172,7 @@ func (e *Engine) submitFollowUp(ctx context.Context, d *draft, head store.Head, 
 	}
 	sub.LastSeq, sub.DoneTurn = head.LastSeq, head.DoneTurn
 	var queued, claimed *opening
-	if head.DoneTurn == head.LastTurn && head.Cancel != store.CancelRequested && !head.Closed {
+	if head.DoneTurn == head.LastTurn && head.Cancel != store.CancelRequested && !head.Closed && !head.Running {
 		rider := &task.Message{ID: d.msg.ID, Raw: sub.Message}
 		turn := task.Turn{TaskID: head.ID, ContextID: head.ContextID, Number: sub.Turn}
 		if queued, err = e.opening(sub, turn.Status(a2a.TaskStateSubmitted, "", e.now()), rider); err != nil {

@@ -65,13 +65,13 @@ func TestAccepted(t *testing.T) {
 		s := w.Stream(nodetest.Say("go"))
 		time.Sleep(499 * time.Millisecond)
 		synctest.Wait()
-		if n := listed(t, w); n != 0 || len(s.Frames) != 0 {
-			t.Errorf("after 499 ms: %d listed, %d frames", n, len(s.Frames))
+		if n := listed(t, w); n != 0 || len(s.Seen()) != 0 {
+			t.Errorf("after 499 ms: %d listed, %d frames", n, len(s.Seen()))
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
-		if n := listed(t, w); n != 1 || len(s.Frames) != 1 {
-			t.Errorf("after 501 ms: %d listed, %d frames", n, len(s.Frames))
+		if n := listed(t, w); n != 1 || len(s.Seen()) != 1 {
+			t.Errorf("after 501 ms: %d listed, %d frames", n, len(s.Seen()))
 		}
 		s.Wait()
 		wantStates(t, nodetest.StatesOf(s.Events), submitted, completed)

@@ -4,6 +4,7 @@ package engine_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,10 +21,10 @@ func TestDurableBeforeVisible(t *testing.T) {
 	t.Parallel()
 
 	bubble(t, "while appends fail nobody sees what they were to record", func(t *testing.T) {
-		down := false
+		var down atomic.Bool
 		w := nodetest.New(t, nodetest.Options{
 			Memory: memory.Options{Fault: func(op string) error {
-				if op == "append" && down {
+				if op == "append" && down.Load() {
 					return store.ErrUnavailable
 				}
 				return nil
@@ -44,7 +45,7 @@ func TestDurableBeforeVisible(t *testing.T) {
 		}
 		id := list.Tasks[0].ID
 		streams := []*nodetest.Stream{w.Subscribe(id, nil), w.Subscribe(id, ptr(uint64(0)))}
-		down = true
+		down.Store(true)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		select {
@@ -53,7 +54,7 @@ func TestDurableBeforeVisible(t *testing.T) {
 		default:
 		}
 		for _, s := range streams {
-			for _, f := range s.Frames {
+			for _, f := range s.Seen() {
 				if strings.Contains(string(f.Event), "secret") {
 					t.Errorf("a stream shows %s", f.Event)
 				}
@@ -62,14 +63,14 @@ func TestDurableBeforeVisible(t *testing.T) {
 		wantState(t, w.MustGet(id), working)
 		late := w.Subscribe(id, nil)
 		synctest.Wait()
-		if len(late.Frames) != 1 || late.Frames[0].Seq != 2 {
-			t.Errorf("a late follower has %d frames", len(late.Frames))
+		if len(late.Seen()) != 1 || late.Seen()[0].Seq != 2 {
+			t.Errorf("a late follower has %d frames", len(late.Seen()))
 		}
 		list, err = w.List(w.Call(), &a2a.ListTasksRequest{IncludeArtifacts: true})
 		if err != nil || list.Tasks[0].Status.State != working || len(list.Tasks[0].Artifacts) != 0 {
 			t.Errorf("the listing shows %+v, %v", list.Tasks[0], err)
 		}
-		down = false
+		down.Store(false)
 		wantState(t, (<-answer).Task, completed)
 		for _, s := range append(streams, late) {
 			if s.Wait().Err != nil {
@@ -80,10 +81,10 @@ func TestDurableBeforeVisible(t *testing.T) {
 	})
 
 	bubble(t, "a submission that fails leaves nothing, and the caller is told that", func(t *testing.T) {
-		down := false
+		var down atomic.Bool
 		w := nodetest.New(t, nodetest.Options{
 			Memory: memory.Options{Fault: func(op string) error {
-				if op == "submit" && down {
+				if op == "submit" && down.Load() {
 					return store.ErrFull
 				}
 				return nil
@@ -92,7 +93,7 @@ func TestDurableBeforeVisible(t *testing.T) {
 		})
 		id := w.MustSend(nodetest.Say("1")).ID
 		follower := w.Subscribe(id, nil)
-		down = true
+		down.Store(true)
 		for _, r := range []*nodetest.Request{
 			nodetest.Say("new"), nodetest.Say("new", nodetest.AtOnce), nodetest.Say("more", nodetest.To(id)),
 		} {
@@ -103,19 +104,18 @@ func TestDurableBeforeVisible(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if n := listed(t, w); n != 1 || len(follower.Frames) != 1 || len(w.Turns(id)) != 1 {
-			t.Errorf("%d tasks, %d frames, %d turns", n, len(follower.Frames), len(w.Turns(id)))
+		if n := listed(t, w); n != 1 || len(follower.Seen()) != 1 || len(w.Turns(id)) != 1 {
+			t.Errorf("%d tasks, %d frames, %d turns", n, len(follower.Seen()), len(w.Turns(id)))
 		}
 		w.Cancel(id)
 		synctest.Wait()
 	})
 
 	bubble(t, "a follow-up in doubt is found out with its key, and followers see it once", func(t *testing.T) {
-		lose := false
+		var lose atomic.Bool
 		w := nodetest.New(t, nodetest.Options{
 			Memory: memory.Options{Lose: func(op string) error {
-				if op == "submit" && lose {
-					lose = false
+				if op == "submit" && lose.CompareAndSwap(true, false) {
 					return store.ErrUnknown
 				}
 				return nil
@@ -132,7 +132,7 @@ func TestDurableBeforeVisible(t *testing.T) {
 		id := w.MustSend(nodetest.Say("1")).ID
 		follower := w.Subscribe(id, nil)
 		synctest.Wait()
-		lose = true
+		lose.Store(true)
 		call := w.Call()
 		call.Key = "k"
 		say := nodetest.Say("2", nodetest.To(id), nodetest.ID("m2"))
@@ -142,8 +142,8 @@ func TestDurableBeforeVisible(t *testing.T) {
 			t.Errorf("the caller hears %v", err)
 		}
 		synctest.Wait()
-		if len(follower.Frames) != 2 {
-			t.Errorf("the follower does not see the opening of the turn: %d frames", len(follower.Frames))
+		if len(follower.Seen()) != 2 {
+			t.Errorf("the follower does not see the opening of the turn: %d frames", len(follower.Seen()))
 		}
 		a := w.SendAs(call, say)
 		if a.Err != nil {

@@ -108,10 +108,16 @@ func (at *attempt) run() {
 		return
 	}
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		at.execute()
-	}()
+	if at.claim.Item.Kind == store.CancelItem {
+		at.exec = &result{} // nothing executes
+		close(done)
+		at.startCancel(at.claim.Request)
+	} else {
+		go func() {
+			defer close(done)
+			at.execute()
+		}()
+	}
 	at.supervise()
 	at.close()
 	at.stop(ErrEnded)

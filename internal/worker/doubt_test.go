@@ -3,9 +3,13 @@
 package worker_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -205,17 +209,20 @@ func playInDoubt(t *testing.T, name, how string, nth int32) bool {
 		lost.Add(1)
 		return store.ErrUnknown
 	}
-	again := false
+	var again atomic.Bool
+	var log bytes.Buffer
 	w := nodetest.New(t, nodetest.Options{
 		Agent: st.agent, Memory: m,
-		Worker: worker.Options{Random: func() float64 { return 0 }, Heartbeat: time.Hour, Lease: 10 * time.Second},
+		Worker: worker.Options{
+			Random: func() float64 { return 0 }, Heartbeat: time.Hour, Lease: 10 * time.Second,
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		},
 		Hooks: nodetest.Hooks{Append: func(_ *store.Append, next func() (store.Appended, error)) (store.Appended, error) {
-			if again {
-				again = false
+			if again.CompareAndSwap(true, false) {
 				return store.Appended{}, store.ErrUnavailable
 			}
 			out, err := next()
-			again = err == store.ErrUnknown && how == "the reply is lost and the store is gone for a while"
+			again.Store(err == store.ErrUnknown && how == "the reply is lost and the store is gone for a while")
 			return out, err
 		}},
 	})
@@ -229,7 +236,59 @@ func playInDoubt(t *testing.T, name, how string, nth int32) bool {
 		t.Errorf("append %d: the executor ran %d times, want %d", nth, n, st.runs)
 	}
 	w.Stop()
+	// Where the next turn has begun by then nobody can tell the two apart.
+	if name != "a turn behind a running one" && strings.Contains(log.String(), "lost the task") {
+		t.Errorf("append %d: the worker takes itself for lost: %s", nth, &log)
+	}
 	return lost.Load() > 0
+}
+
+func TestInDoubtAndOvertaken(t *testing.T) {
+	t.Parallel()
+
+	bubble(t, "the callers of a turn are answered although its end was in doubt and the next turn has begun", func(t *testing.T) {
+		hold := make(chan struct{})
+		var w *nodetest.World
+		var once sync.Once
+		second := make(chan (<-chan nodetest.Answer), 1)
+		w = nodetest.New(t, nodetest.Options{
+			Agent: nodetest.Agent{Execute: func(c *nodetest.Turn) error {
+				c.Working()
+				if c.Text() == "2" {
+					<-hold
+				}
+				pause(c.Ctx, 10*time.Millisecond)
+				c.Ask("re " + c.Text())
+				return nil
+			}},
+			Hooks: nodetest.Hooks{Append: func(a *store.Append, next func() (store.Appended, error)) (store.Appended, error) {
+				out, err := next()
+				if a.Finish != nil {
+					once.Do(func() {
+						id := a2a.TaskID(a.ID)
+						second <- w.Later(nodetest.Say("2", nodetest.To(id)))
+						w.Until("the next turn runs", func() bool { return w.Head(id).Running })
+						out, err = store.Appended{}, store.ErrUnknown
+					})
+				}
+				return out, err
+			}},
+		})
+		s := w.Stream(nodetest.Say("1"))
+		synctest.Wait()
+		list, err := w.List(w.Call(), &a2a.ListTasksRequest{})
+		if err != nil || len(list.Tasks) != 1 {
+			t.Fatal(list, err)
+		}
+		<-s.Done()
+		if s.Err != nil || len(s.Events) != 3 {
+			t.Errorf("%d events, %v", len(s.Events), s.Err)
+		}
+		close(hold)
+		if a := <-<-second; a.Err != nil || statusText(a.Task) != "re 2" {
+			t.Errorf("%s, %v", a.JSON, a.Err)
+		}
+	})
 }
 
 // Half of all answers are lost, of every kind of call.

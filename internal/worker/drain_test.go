@@ -5,6 +5,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,7 +61,7 @@ func TestGracefulStop(t *testing.T) {
 	} {
 		bubble(t, "after the shutdown time the rest is released and costs nothing, also if the agent "+how, func(t *testing.T) {
 			cause := make(chan error, 1)
-			ended := false
+			var ended atomic.Bool
 			w := nodetest.New(t, nodetest.Options{
 				Worker: worker.Options{Shutdown: time.Second},
 				Policy: agent.Policy{Retry: task.Retry{MaxAttempts: 1, MaxLosses: 1}},
@@ -74,7 +75,7 @@ func TestGracefulStop(t *testing.T) {
 						defer func() { cause <- context.Cause(c.Ctx) }()
 						return end(c)
 					},
-					Cleanup: func(context.Context, *a2asrv.ExecutorContext, a2a.SendMessageResult, error) { ended = true },
+					Cleanup: func(context.Context, *a2asrv.ExecutorContext, a2a.SendMessageResult, error) { ended.Store(true) },
 				},
 			})
 			id := w.MustSend(nodetest.Say("go", nodetest.AtOnce)).ID
@@ -89,7 +90,7 @@ func TestGracefulStop(t *testing.T) {
 			if rows := w.Attempts(id); len(rows) != 1 || rows[0].Outcome != "released" {
 				t.Errorf("rows %+v", rows)
 			}
-			if !ended {
+			if !ended.Load() {
 				t.Error("Cleanup was not called")
 			}
 			s := w.Subscribe(id, nil)
@@ -125,11 +126,11 @@ func TestGracefulStop(t *testing.T) {
 	})
 
 	bubble(t, "a stop ends although the store does not answer any more", func(t *testing.T) {
-		down := false
+		var down atomic.Bool
 		w := nodetest.New(t, nodetest.Options{
 			Agent: nodetest.Agent{Execute: func(c *nodetest.Turn) error { c.Working(); return c.Wait() }},
 			Hooks: nodetest.Hooks{Append: func(_ *store.Append, next func() (store.Appended, error)) (store.Appended, error) {
-				if down {
+				if down.Load() {
 					return store.Appended{}, store.ErrUnavailable
 				}
 				return next()
@@ -137,7 +138,7 @@ func TestGracefulStop(t *testing.T) {
 		})
 		w.MustSend(nodetest.Say("go", nodetest.AtOnce))
 		synctest.Wait()
-		down = true
+		down.Store(true)
 		began := time.Now()
 		w.Stop()
 		if d := time.Since(began); d > time.Second {

@@ -22,7 +22,7 @@ import (
 
 type events = iter.Seq2[a2a.Event, error]
 
-// execute runs the executor to its end. For a cancel item nothing executes.
+// execute runs the executor to its end.
 func (at *attempt) execute() {
 	res := result{err: errExited}
 	defer func() {
@@ -31,11 +31,6 @@ func (at *attempt) execute() {
 		at.mu.Unlock()
 		at.signal()
 	}()
-	if at.claim.Item.Kind == store.CancelItem {
-		at.startCancel(at.claim.Request)
-		res = result{}
-		return
-	}
 	res = at.iterate(func() events {
 		ctx, ec := at.executorContext(at.ctx, at.turn.Message, at.req)
 		return at.agent.Executor.Execute(ctx, ec)

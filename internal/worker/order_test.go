@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -109,7 +110,6 @@ func TestTurnsInOrder(t *testing.T) {
 			// The first caller gets to read the task only when the second turn runs.
 			Hooks: nodetest.Hooks{Load: func(_ task.Ref, next func() (store.Stored, error)) (store.Stored, error) {
 				if slow.CompareAndSwap(true, false) {
-					println("load")
 					<-running
 				}
 				return next()
@@ -122,7 +122,6 @@ func TestTurnsInOrder(t *testing.T) {
 		synctest.Wait()
 		close(gate)
 		a := <-first
-		t.Logf("%s", a.JSON)
 		if a.Err != nil {
 			t.Fatal(a.Err)
 		}
@@ -132,6 +131,61 @@ func TestTurnsInOrder(t *testing.T) {
 		close(hold)
 		if a := <-second; a.Err != nil || statusText(a.Task) != "second" {
 			t.Errorf("the second is answered with %s, %v", a.JSON, a.Err)
+		}
+	})
+
+	bubble(t, "a caller that fell behind is not answered with the auth-required that its turn found", func(t *testing.T) {
+		gate, hold := make(chan struct{}), make(chan struct{})
+		var slow atomic.Bool
+		var w *nodetest.World
+		w = nodetest.New(t, nodetest.Options{
+			Live: live.Limits{Records: 1},
+			Agent: nodetest.Agent{Execute: func(c *nodetest.Turn) error {
+				if c.Text() == "1" {
+					c.Working()
+					<-gate
+					slow.Store(true)
+					for i := range 3 { // more than a listener takes
+						c.Artifact("first", fmt.Sprint(i))
+					}
+					c.Status(authing)
+					return nil
+				}
+				c.Complete("done")
+				return nil
+			}},
+			Hooks: nodetest.Hooks{
+				// The second turn is claimed, and nothing of it is recorded yet.
+				Append: func(a *store.Append, next func() (store.Appended, error)) (store.Appended, error) {
+					if a.Item.Turn == 2 {
+						<-hold
+					}
+					return next()
+				},
+				Load: func(ref task.Ref, next func() (store.Stored, error)) (store.Stored, error) {
+					id := a2a.TaskID(ref.ID)
+					if slow.CompareAndSwap(true, false) {
+						w.Until("the second turn is claimed", func() bool { h := w.Head(id); return h.DoneTurn == 1 && h.Running })
+					}
+					return next()
+				},
+			},
+		})
+		id := w.MustSend(nodetest.Say("1", nodetest.AtOnce)).ID
+		synctest.Wait()
+		answer := w.Later(nodetest.Say("2", nodetest.To(id)))
+		synctest.Wait()
+		close(gate)
+		time.Sleep(time.Second)
+		select {
+		case a := <-answer:
+			close(hold)
+			t.Fatalf("answered with %s, %v", a.JSON, a.Err)
+		default:
+		}
+		close(hold)
+		if a := <-answer; a.Err != nil || a.Task.Status.State != completed {
+			t.Errorf("%s, %v", a.JSON, a.Err)
 		}
 	})
 

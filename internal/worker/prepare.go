@@ -5,6 +5,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -76,7 +77,11 @@ func (at *attempt) loadState() error {
 		at.state, at.view = e.state, e.view
 		return nil
 	}
-	st, err := at.w.o.Reader.Load(context.Background(), at.ref)
+	var st store.Stored
+	err := at.patiently(func() (err error) {
+		st, err = at.w.o.Reader.Load(context.Background(), at.ref)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("load task: %w", err)
 	}
@@ -96,6 +101,17 @@ func (at *attempt) loadState() error {
 	}
 	at.view = &view{}
 	return nil
+}
+
+// patiently reads what an attempt begins with: a store that is away for a while
+// is no failure of the agent.
+func (at *attempt) patiently(read func() error) error {
+	for try := 0; ; try++ {
+		err := read()
+		if !errors.Is(err, store.ErrUnavailable) || !at.pause(try) {
+			return err
+		}
+	}
 }
 
 // catchUp folds in what was recorded since the task was here: at least the
@@ -174,7 +190,11 @@ func (at *attempt) base() (*task.State, error) {
 	}
 	base := task.NewState(at.ref.ID, at.claim.Head.ContextID)
 	for at.claim.Item.Turn > 1 && base.Seq < at.claim.TurnSeq {
-		_, batches, err := at.w.o.Reader.Read(context.Background(), at.ref, base.Seq, readAhead)
+		var batches []store.Batch
+		err := at.patiently(func() (err error) {
+			_, batches, err = at.w.o.Reader.Read(context.Background(), at.ref, base.Seq, readAhead)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("read log: %w", err)
 		}

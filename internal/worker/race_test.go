@@ -4,6 +4,7 @@ package worker_test
 
 import (
 	"errors"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -16,43 +17,58 @@ import (
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/node/nodetest"
 	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/store/sqlite"
 	"github.com/errand-a2a/errand/internal/task"
 	"github.com/errand-a2a/errand/internal/worker"
 )
 
-// A thousand times a cancellation meets an end: one terminal event each, and
-// both callers hear the same.
+// A thousand times a cancellation meets an end, and more over SQLite: one
+// terminal event each, and both callers hear the same.
 func TestCancelAgainstComplete(t *testing.T) {
 	t.Parallel()
-	const races = 1000
-	type duel struct{ published, finish chan struct{} }
+	t.Run("a thousand times over memory", func(t *testing.T) {
+		t.Parallel()
+		cancelAgainstComplete(t, 1000, nil)
+	})
+	t.Run("300 times over SQLite", func(t *testing.T) {
+		t.Parallel()
+		st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "errand.db"), sqlite.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = st.Close() })
+		cancelAgainstComplete(t, 300, st)
+	})
+}
+
+// duel is a task that ends when it is told to.
+type duel struct{ finish chan struct{} }
+
+func cancelAgainstComplete(t *testing.T, races int, st store.Store) {
 	var duels sync.Map // task id -> *duel
+	of := func(id a2a.TaskID) *duel {
+		d, _ := duels.LoadOrStore(id, &duel{make(chan struct{})})
+		return d.(*duel)
+	}
 	w := nodetest.New(t, nodetest.Options{
+		Store:  st,
 		Policy: agent.Policy{Concurrency: 2 * races},
 		Worker: nodetest.RealTime,
-		Agent: nodetest.Agent{
-			Execute: func(c *nodetest.Turn) error {
-				v, _ := duels.LoadOrStore(c.TaskID, &duel{make(chan struct{}), make(chan struct{})})
-				select {
-				case <-v.(*duel).finish:
-					c.Complete()
-				case <-c.Ctx.Done():
-				}
-				return nil
-			},
-			Cancel: func(c *nodetest.Turn) error {
-				c.Status(canceled)
-				return nil
-			},
-		},
+		Agent: nodetest.Agent{Execute: func(c *nodetest.Turn) error {
+			select {
+			case <-of(c.TaskID).finish:
+				c.Complete()
+			case <-c.Ctx.Done():
+			}
+			return nil
+		}},
 	})
-	var won [2]atomic.Int32
+	var cancelled, done atomic.Int32
 	var group sync.WaitGroup
-	for worker := range 8 {
+	for k := range 8 {
 		group.Go(func() {
-			for i := worker; i < races; i += 8 {
+			for i := k; i < races; i += 8 {
 				id := w.MustSend(nodetest.Say("go", nodetest.AtOnce)).ID
-				v, _ := duels.LoadOrStore(id, &duel{make(chan struct{}), make(chan struct{})})
 				s := w.Subscribe(id, nil)
 				cancel := make(chan nodetest.Answer, 1)
 				go func() {
@@ -64,18 +80,20 @@ func TestCancelAgainstComplete(t *testing.T) {
 				for range i % 11 {
 					runtime.Gosched()
 				}
-				close(v.(*duel).finish)
+				for i%3 == 0 && w.Head(id).Cancel == store.CancelNone && len(cancel) == 0 {
+					runtime.Gosched() // until it is asked for
+				}
+				close(of(id).finish)
 				a := <-cancel
-				s.Wait()
-				states := nodetest.StatesOf(s.Events)
+				states := nodetest.StatesOf(s.Wait().Events)
 				last := states[len(states)-1]
 				switch {
 				case s.Err != nil:
 					t.Errorf("stream: %v", s.Err)
 				case a.Err == nil && a.Task.Status.State == canceled && last == canceled:
-					won[0].Add(1)
+					cancelled.Add(1)
 				case errors.Is(a.Err, a2a.ErrTaskNotCancelable) && last == completed:
-					won[1].Add(1)
+					done.Add(1)
 				default:
 					t.Errorf("the canceller hears %v %v, the follower %v", a.Task, a.Err, states)
 				}
@@ -83,8 +101,8 @@ func TestCancelAgainstComplete(t *testing.T) {
 		})
 	}
 	group.Wait()
-	t.Logf("cancelled %d, completed %d", won[0].Load(), won[1].Load())
-	if won[0].Load() == 0 || won[1].Load() == 0 {
+	t.Logf("cancelled %d, completed %d", cancelled.Load(), done.Load())
+	if cancelled.Load() == 0 || done.Load() == 0 {
 		t.Error("one side has won every race: they were none")
 	}
 }
@@ -102,14 +120,13 @@ func TestCancelBesideTheEndOfATurn(t *testing.T) {
 	} {
 		bubble(t, "a turn that "+name+" while a cancellation is committed is CANCELED, also if the caller is gone", func(t *testing.T) {
 			var w *nodetest.World
-			ctxGone := false
+			var gone atomic.Bool
 			w = nodetest.New(t, nodetest.Options{
 				Agent:  nodetest.Agent{Execute: end},
 				Worker: worker.Options{Random: func() float64 { return 0.999 }},
 				Policy: agent.Policy{Retry: task.Retry{InitialDelay: time.Hour, MaxDelay: time.Hour}},
 				Hooks: nodetest.Hooks{Append: func(a *store.Append, next func() (store.Appended, error)) (store.Appended, error) {
-					if a.Finish != nil && !ctxGone {
-						ctxGone = true
+					if a.Finish != nil && gone.CompareAndSwap(false, true) {
 						// The caller asks, and leaves before anything comes of it.
 						if _, err := w.Store.RequestCancel(t.Context(), &store.CancelRequest{Ref: a.Ref}); err != nil {
 							t.Error(err)

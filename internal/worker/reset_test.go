@@ -83,9 +83,10 @@ func TestOnRetryReset(t *testing.T) {
 
 	bubble(t, "attempt 2 of a later turn restores what was there before the turn and leaves the rest alone", func(t *testing.T) {
 		w := nodetest.New(t, nodetest.Options{
-			// Parts of 600 KB: what is restored is larger than one event may be.
+			// Parts of 10 KiB: what is restored is larger than one event may be.
+			Worker: worker.Options{Limits: worker.Limits{Event: 16 << 10}},
 			Agent: nodetest.Agent{Execute: func(c *nodetest.Turn) error {
-				big := strings.Repeat("x", 600<<10)
+				big := strings.Repeat("x", 10<<10)
 				switch {
 				case c.Text() == "first":
 					c.Artifact("grown", "base")
@@ -113,7 +114,7 @@ func TestOnRetryReset(t *testing.T) {
 		id := w.MustSend(nodetest.Say("first")).ID
 		got := w.MustSend(nodetest.Say("second", nodetest.To(id)))
 		wantState(t, got, completed)
-		if a := artifacts(got); a["replaced"] != "base" || len(a) != 3 || len(a["grown"]) != 4+2*600<<10+3 {
+		if a := artifacts(got); a["replaced"] != "base" || len(a) != 3 || len(a["grown"]) != 4+2*10<<10+3 {
 			t.Errorf("artifacts of %d bytes", len(a["grown"]))
 		}
 		found := resets(w, id)

@@ -105,15 +105,19 @@ func TestFailure(t *testing.T) {
 		noSecret(t, w, s)
 	})
 
-	bubble(t, "an iterator that is nil, and one that ends its goroutine, are failures too", func(t *testing.T) {
+	bubble(t, "an executor that ends its goroutine has failed", func(t *testing.T) {
 		w := nodetest.New(t, nodetest.Options{
-			Policy: agent.Policy{Retry: task.Retry{MaxAttempts: 1}},
+			Policy: agent.Policy{Retry: task.Retry{MaxAttempts: 2}},
 			Agent: nodetest.Agent{Execute: func(c *nodetest.Turn) error {
-				exitGoroutine()
+				runtime.Goexit()
 				return nil
 			}},
 		})
-		wantState(t, w.MustSend(nodetest.Say("go")), failed)
+		got := w.MustSend(nodetest.Say("go"))
+		wantState(t, got, failed)
+		if rows := w.Attempts(got.ID); len(rows) != 2 || rows[0].Outcome != "failed" {
+			t.Errorf("rows %+v", rows)
+		}
 	})
 
 	bubble(t, "Permanent fails the turn at once", func(t *testing.T) {
@@ -196,8 +200,6 @@ func TestFailure(t *testing.T) {
 		wantStates(t, w.States(first.ID), submitted, asking, working, working, failed)
 	})
 }
-
-func exitGoroutine() { runtime.Goexit() }
 
 // noSecret looks for the agent's words in everything that a client can see.
 func noSecret(t *testing.T, w *nodetest.World, s *nodetest.Stream) {

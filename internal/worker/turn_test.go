@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,7 +112,7 @@ func TestTurn(t *testing.T) {
 	bubble(t, "events after the terminal one are refused and kept for the operator", func(t *testing.T) {
 		var log bytes.Buffer
 		returned := make(chan struct{})
-		again := false
+		var again atomic.Bool
 		w := nodetest.New(t, nodetest.Options{
 			Worker: worker.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))},
 			Agent: nodetest.Agent{Execute: func(c *nodetest.Turn) error {
@@ -122,8 +123,7 @@ func TestTurn(t *testing.T) {
 				return nil
 			}},
 			Hooks: nodetest.Hooks{Append: func(_ *store.Append, next func() (store.Appended, error)) (store.Appended, error) {
-				if !again {
-					again = true
+				if again.CompareAndSwap(false, true) {
 					<-returned
 					return store.Appended{}, store.ErrUnavailable
 				}
@@ -151,7 +151,9 @@ func TestTurn(t *testing.T) {
 			c.Yield(&a2a.TaskArtifactUpdateEvent{Artifact: &a2a.Artifact{ID: "a"}})
 			c.Yield((*a2a.Task)(nil))
 			c.Yield((*a2a.Message)(nil))
-			c.Yield(nil)
+			if !c.Yield(nil) {
+				t.Error("a nil event ends the turn")
+			}
 			unencodable := a2a.NewStatusUpdateEvent(c, working, nil)
 			unencodable.SetMeta("x", make(chan int))
 			c.Yield(unencodable)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -154,12 +155,22 @@ func (w *World) taskAnswer(b []byte, err error) Answer {
 	return Answer{Task: t, JSON: b}
 }
 
-// Stream is a stream that a goroutine reads.
+// Stream is a stream that a goroutine reads. Its fields may be read when it is
+// done, and Seen before.
 type Stream struct {
+	mu sync.Mutex
+
 	Frames []engine.Frame
 	Events []a2a.Event
 	Err    error // nil at the end of the stream
 	done   chan struct{}
+}
+
+// Seen is what has been read so far.
+func (s *Stream) Seen() []engine.Frame {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Frames[:len(s.Frames):len(s.Frames)]
 }
 
 // Done is closed at the end of the stream.
@@ -231,6 +242,8 @@ func (w *World) frame(s *Stream, fr engine.Frame) {
 		w.Errorf("frame %d follows %d", fr.Seq, s.Frames[n-1].Seq)
 	}
 	ev := w.Event(fr.Event)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.Frames = append(s.Frames, fr)
 	s.Events = append(s.Events, ev)
 }

@@ -167,7 +167,7 @@ func (w *World) Turns(id a2a.TaskID) []store.Turn {
 	return out
 }
 
-// Head is the head of a task.
+// Head is the head of a task of the unnamed owner.
 func (w *World) Head(id a2a.TaskID) store.Head {
 	w.Helper()
 	h, _, err := w.Store.Read(context.Background(), Ref(id), ^uint64(0), 0)

@@ -59,7 +59,7 @@ type Options struct {
 	// interval of heartbeats.
 	RescueGrace time.Duration
 	// CheckpointBytes is how far the write-ahead log grows before it is brought
-	// into the file; default 8 MiB.
+	// into the file; default 16 MiB.
 	CheckpointBytes int64
 	// SweepEvery is how often expired idempotency keys are looked for; default 1 min.
 	SweepEvery time.Duration
@@ -102,7 +102,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.CheckpointBytes <= 0 {
-		o.CheckpointBytes = 8 << 20
+		o.CheckpointBytes = 16 << 20
 	}
 	if o.SweepEvery <= 0 {
 		o.SweepEvery = time.Minute

@@ -44,8 +44,8 @@ type wave struct {
 }
 
 // waveRows is how many rows the wide form of an INSERT takes: measured, more
-// gains nothing because binding is quadratic in the number of arguments.
-const waveRows = 8
+// gains nothing.
+const waveRows = 16
 
 // statements are all texts, made once for a store.
 type statements struct {
@@ -62,7 +62,7 @@ type statements struct {
 	keyLoad, keyReplace, keyDelete       *Statement
 	keySweepable, keyPostpone            *Statement
 	batchMark, batchLast                 *Statement
-	head, snapshot, tail, log            *Statement
+	head, snapshot, log                  *Statement
 	turns, attempts                      *Statement
 	secret                               *Statement
 	tasks, items, turnRows, logRows      wave

@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -24,9 +23,6 @@ const (
 	wishLines  = 500 // of a file; above it the test only says so
 	maxLines   = 600
 )
-
-// slowRooms may look at testing.Short: their tests start real processes, which `make check` need not do twice.
-var slowRooms = []string{"internal/prove", "cmd/errand"}
 
 func TestHouseRules(t *testing.T) {
 	files := 0
@@ -90,7 +86,6 @@ func checkFile(path string, src []byte) []string {
 		return append(found, err.Error())
 	}
 	test := strings.HasSuffix(path, "_test.go")
-	slow := slices.ContainsFunc(slowRooms, func(room string) bool { return strings.HasPrefix(path, room+"/") })
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncDecl:
@@ -102,8 +97,8 @@ func checkFile(path string, src []byte) []string {
 				broken("interface %s has %d methods, more than %d", n.Name.Name, countMethods(it), maxMethods)
 			}
 		case *ast.SelectorExpr:
-			if x, ok := n.X.(*ast.Ident); ok && x.Name == "testing" && n.Sel.Name == "Short" && !slow {
-				broken("testing.Short is for tests that start real processes, in %s", strings.Join(slowRooms, " and "))
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == "testing" && n.Sel.Name == "Short" {
+				broken("testing.Short: a test does the same everywhere")
 			}
 		}
 		return true
@@ -155,7 +150,6 @@ func TestHouseRulesAreAbleToFail(t *testing.T) {
 		{"600 lines", "internal/task/x.go", head + strings.Repeat("\n", 596), ""},
 		{"601 lines", "internal/task/x.go", head + strings.Repeat("\n", 597), "601 lines"},
 		{"a short cut", "internal/task/x_test.go", head + "var _ = testing.Short()\n", "testing.Short"},
-		{"a short cut around real processes", "internal/prove/x_test.go", head + "var _ = testing.Short()\n", ""},
 		{"no Go at all", "internal/task/x.go", spdxLine + "\n", "expected 'package'"},
 	}
 	for _, tt := range tests {

@@ -89,20 +89,12 @@ func (w *workshop) check(t *testing.T, more ...Violation) {
 	}
 }
 
-// few is n, or where the race detector slows the prover down, the small number.
-func few(n, small int) int {
-	if testing.Short() {
-		return small
-	}
-	return n
-}
-
 func TestTortureKills(t *testing.T) {
 	w := newWorkshop(t)
 	load := NewLoad(w.client, w.ledger, 200, w.seed)
 	torture := &Torture{
 		Server: w.server, Client: w.client, Load: load,
-		Kills: few(*kills, 3), Bound: *killTime,
+		Kills: *kills, Bound: *killTime,
 		MinUp: 300 * time.Millisecond, MaxUp: 1200 * time.Millisecond,
 		Log: t.Logf,
 	}
@@ -124,7 +116,7 @@ func TestTortureStops(t *testing.T) {
 	load := NewLoad(w.client, w.ledger, 200, w.seed)
 	torture := &Torture{
 		Server: w.server, Client: w.client, Load: load,
-		Kills: few(3, 1), Gently: true, MinUp: 500 * time.Millisecond, MaxUp: time.Second, Log: t.Logf,
+		Kills: 3, Gently: true, MinUp: 500 * time.Millisecond, MaxUp: time.Second, Log: t.Logf,
 	}
 	report, err := torture.Run(t.Context(), w.seed)
 	if err != nil {
@@ -156,7 +148,7 @@ func TestTortureCutStreams(t *testing.T) {
 	killing.Go(func() { killed = killSometimes(t, ctx, w.server) })
 	followed, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	err = cuts.Run(followed, few(streams, 10))
+	err = cuts.Run(followed, streams)
 	stop()
 	killing.Wait()
 	if err != nil {
@@ -209,7 +201,7 @@ func TestTortureRaces(t *testing.T) {
 	if _, err := w.server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n := few(1000, 100)
+	const n = 1000
 	races := &Races{Client: w.client, Ledger: w.ledger}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

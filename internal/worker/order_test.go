@@ -308,8 +308,8 @@ func TestQueuedTurnsOfATaskThatEnds(t *testing.T) {
 			if ids := canceledTurns(got.Metadata); !slices.Equal(ids, []string{"late1", "late2", "late3"}) {
 				t.Errorf("the end names %v", ids)
 			}
-			if tries.Load() != 4 {
-				t.Errorf("the end was tried %d times", tries.Load())
+			if n := w.Turns(id)[0].Attempt; tries.Load() != 4 || n != 1 {
+				t.Errorf("the end was tried %d times in %d attempts", tries.Load(), n)
 			}
 			if n := strings.Count(string(w.Get(id).JSON), "late3"); n != 1 {
 				t.Errorf("late3 stands %d times in the task", n)

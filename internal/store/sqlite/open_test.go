@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -56,45 +54,6 @@ func TestAnOldSQLiteIsRefused(t *testing.T) {
 		if got := older(version, oldest); got != want {
 			t.Errorf("%q is older: %v, want %v", version, got, want)
 		}
-	}
-}
-
-func TestFilesAreForTheirOwnerOnly(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no file modes")
-	}
-	dir := filepath.Join(t.TempDir(), "made", "for it")
-	s := openIn(t, dir, Options{})
-	submit(t, s, "a")
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		if info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s has mode %v", path, info.Mode())
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-func TestAPathMayHoldAnyCharacter(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows forbids some")
-	}
-	dir := filepath.Join(t.TempDir(), "file:a?b=c&d#e %41")
-	s := openIn(t, dir, Options{})
-	submit(t, s, "a")
-	if _, err := os.Stat(filepath.Join(dir, "store.db-wal")); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -146,16 +105,6 @@ func TestASecondProcessIsRefusedAndToldWhoHasIt(t *testing.T) {
 	}
 	if out, err := child(t, "open", path).Output(); err != nil {
 		t.Errorf("after the first has gone: %v, %s", err, out)
-	}
-}
-
-func TestNetworkFilesystemsAreKnown(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells")
-	}
-	if got := networkFilesystem(t.TempDir()); got != "" {
-		t.Errorf("the directory for temporary files is on %s", got)
 	}
 }
 

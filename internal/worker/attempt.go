@@ -30,7 +30,6 @@ type attempt struct {
 	began time.Time
 	given *record.Given // nil: decode what the claim holds
 	req   record.Request
-	log   *slog.Logger
 
 	// ctx is the executor's; stop cancels it with the reason.
 	ctx  context.Context
@@ -89,8 +88,12 @@ func newAttempt(w *Worker, a *agent.Agent, c *store.Claim, s *slot) *attempt {
 	at.room = sync.NewCond(&at.mu)
 	at.ctx, at.stop = context.WithCancelCause(context.Background())
 	at.lastAt = at.began
-	at.log = w.o.Logger.With("task", at.ref.ID, "turn", c.Item.Turn, "attempt", c.Attempt)
 	return at
+}
+
+// log is the logger of the attempt; most attempts have nothing to log.
+func (at *attempt) log() *slog.Logger {
+	return at.w.o.Logger.With("task", at.ref.ID, "turn", at.claim.Item.Turn, "attempt", at.claim.Attempt)
 }
 
 // run does the whole attempt. It returns when its last commit is made, or when
@@ -100,7 +103,7 @@ func (at *attempt) run() {
 	defer at.w.leave(at)
 	defer at.stop(ErrEnded)
 	if err := at.prepare(); err != nil {
-		at.log.Error("cannot prepare an attempt", "error", err)
+		at.log().Error("cannot prepare an attempt", "error", err)
 		at.abandon(err)
 		return
 	}
@@ -129,8 +132,10 @@ func (at *attempt) run() {
 func (at *attempt) supervise() {
 	first := time.NewTimer(at.w.o.FirstEvent)
 	defer first.Stop()
-	limit := at.limitTimer()
-	defer limit.Stop()
+	limit, limited := at.limitTimer()
+	if limit != nil {
+		defer limit.Stop()
+	}
 	for {
 		select {
 		case <-at.wake:
@@ -139,7 +144,7 @@ func (at *attempt) supervise() {
 			at.ask()
 		case <-first.C:
 			at.publish()
-		case <-limit.C:
+		case <-limited:
 			at.checkLimits(limit)
 		case <-at.cancel.graceOver():
 			at.cancelReturned(result{err: errors.New("the grace period is over")})
@@ -319,7 +324,7 @@ func (at *attempt) force(ev a2a.Event) {
 		err = at.fold(raw, change, nil)
 	}
 	if err != nil { // the engine's own events are always valid
-		at.log.Error("cannot record an event of the engine", "error", err)
+		at.log().Error("cannot record an event of the engine", "error", err)
 	}
 }
 
@@ -331,7 +336,7 @@ const maxRefused = 16
 func (at *attempt) refuse(why string) {
 	if len(at.refused) < maxRefused {
 		at.refused = append(at.refused, why)
-		at.log.Warn("refused an event of the agent", "reason", why)
+		at.log().Warn("refused an event of the agent", "reason", why)
 	}
 }
 

@@ -77,7 +77,7 @@ func (at *attempt) pulse() store.Beat {
 func (at *attempt) ask() {
 	answers, err := at.w.o.Queue.Heartbeat(context.Background(), at.w.o.Lease, []store.Beat{at.pulse()})
 	if err != nil {
-		at.log.Warn("cannot look for a cancellation; the next heartbeat will", "error", err)
+		at.log().Warn("cannot look for a cancellation; the next heartbeat will", "error", err)
 		return
 	}
 	for _, a := range answers {
@@ -89,7 +89,7 @@ func (at *attempt) ask() {
 func (at *attempt) startCancel(data []byte) {
 	req, err := record.DecodeRequest(data)
 	if err != nil {
-		at.log.Error("cannot read the request of a cancellation", "error", err)
+		at.log().Error("cannot read the request of a cancellation", "error", err)
 	}
 	at.mu.Lock()
 	at.cancel = cancelRun{running: true, grace: time.After(at.agent.Policy.CancelGrace)}

@@ -96,7 +96,7 @@ func (at *attempt) commit(f *verdict) {
 	}
 	for try := 0; ; try++ {
 		if err := at.annotate(b); err != nil {
-			at.log.Warn("cannot read the queued turns; trying again", "error", err)
+			at.log().Warn("cannot read the queued turns; trying again", "error", err)
 			if !at.pause(try) {
 				return
 			}
@@ -128,7 +128,7 @@ func (at *attempt) commit(f *verdict) {
 			return
 		default:
 			if try == 0 {
-				at.log.Warn("commit failed; trying again", "error", err)
+				at.log().Warn("commit failed; trying again", "error", err)
 			}
 			if !at.pause(try) {
 				return
@@ -243,7 +243,7 @@ func (at *attempt) lose() {
 	at.lost = true
 	at.stop(ErrLost)
 	at.w.o.Hub.Nudge(at.ref)
-	at.log.Warn("lost the task; nothing more is written")
+	at.log().Warn("lost the task; nothing more is written")
 }
 
 // isIn finds out whether a write whose commit was in doubt stands: the epoch is

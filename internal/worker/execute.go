@@ -86,14 +86,15 @@ func (at *attempt) executorContext(ctx context.Context, msg *a2a.Message, req re
 	return ctx, ec
 }
 
-// limitTimer fires when a timeout of the policy may have come.
-func (at *attempt) limitTimer() *time.Timer {
+// limitTimer fires when a timeout of the policy may have come; nil and a
+// channel that blocks for ever where the policy has none.
+func (at *attempt) limitTimer() (*time.Timer, <-chan time.Time) {
 	d, ok := at.untilLimit()
-	t := time.NewTimer(max(d, 0))
 	if !ok {
-		t.Stop()
+		return nil, nil
 	}
-	return t
+	t := time.NewTimer(max(d, 0))
+	return t, t.C
 }
 
 func (at *attempt) untilLimit() (time.Duration, bool) {
@@ -140,25 +141,35 @@ func (at *attempt) checkLimits(t *time.Timer) {
 // cleanup calls the executor's Cleanup, once an attempt, after its last commit
 // and, if it comes to an end at all, after the executor has.
 func (at *attempt) cleanup(done <-chan struct{}) {
-	timer := time.NewTimer(at.agent.Policy.CancelGrace)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-		at.log.Error("the executor does not end although its context was cancelled")
-	}
+	at.await(done)
 	cleaner, ok := at.agent.Executor.(a2asrv.AgentExecutionCleaner)
 	if !ok {
 		return
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			at.log.Error("panic in Cleanup", "panic", p, "stack", string(debug.Stack()))
+			at.log().Error("panic in Cleanup", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
 	ctx, ec := at.executorContext(at.ctx, at.turn.Message, at.req)
 	result, err := at.outcome()
 	cleaner.Cleanup(ctx, ec, result, err)
+}
+
+// await waits for the executor, as long as the grace period.
+func (at *attempt) await(done <-chan struct{}) {
+	select {
+	case <-done:
+		return
+	default:
+	}
+	timer := time.NewTimer(at.agent.Policy.CancelGrace)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		at.log().Error("the executor does not end although its context was cancelled")
+	}
 }
 
 // outcome is what Cleanup is told.

@@ -237,7 +237,7 @@ func (at *attempt) resetTo(base *task.State) {
 		// Past the limits: what many events made comes back in one, and the task
 		// was that large before.
 		if err := at.fold(raw, change, nil); err != nil {
-			at.log.Error("cannot take back an artifact", "artifact", a.ID, "error", err)
+			at.log().Error("cannot take back an artifact", "artifact", a.ID, "error", err)
 		}
 	}
 }

@@ -175,7 +175,7 @@ func (at *attempt) conclude(v *verdict) {
 	at.mu.Unlock()
 	at.room.Broadcast()
 	if v.err != nil {
-		at.log.Warn("attempt failed", "outcome", v.outcome, "item", v.finish.State, "error", v.err)
+		at.log().Warn("attempt failed", "outcome", v.outcome, "item", v.finish.State, "error", v.err)
 	}
 	if at.claim.Item.Kind == store.CancelItem {
 		// Its turn is not the item's to end; closing the task ends them all.
@@ -225,6 +225,6 @@ func (at *attempt) abandon(err error) {
 		Item: at.claim.Item, Finish: &f.finish, Attempt: at.account(f),
 	}
 	if _, err := at.w.o.Queue.Append(at.ctx, op); err != nil {
-		at.log.Warn("cannot give the item back; its lease will run out", "error", err)
+		at.log().Warn("cannot give the item back; its lease will run out", "error", err)
 	}
 }

@@ -27,10 +27,15 @@ func (w *Worker) claimLoop(ctx context.Context, name string) {
 	}
 }
 
-// claim takes as much as there are slots and reports whether to go on at once.
+// mostClaims bounds one claim, and what the bell counts as waiting.
+const mostClaims = 64
+
+// claim takes what may be waiting, as far as there are slots, and reports
+// whether to go on at once. It reserves no more than that: a slot that is
+// reserved here for nothing sends a new message into the queue that could
+// have been run in the commit that accepts it.
 func (w *Worker) claim(ctx context.Context, name string) bool {
-	const most = 64
-	n := w.reserve(name, most)
+	n := w.reserveWaiting(name)
 	if n == 0 {
 		return false
 	}
@@ -42,10 +47,37 @@ func (w *Worker) claim(ctx context.Context, name string) bool {
 		if ctx.Err() == nil {
 			w.o.Logger.Warn("claim failed; trying again", "agent", name, "error", err)
 		}
+		w.note(name, n)
 		return false
 	}
 	for i := range claims {
 		w.Start(&claims[i], nil)
 	}
-	return len(claims) == n
+	if len(claims) < n {
+		return false
+	}
+	w.note(name, mostClaims) // there may be any number more
+	return true
+}
+
+// reserveWaiting reserves slots for what the bell has counted, or one to look
+// with. What is counted during the claim is counted for the next.
+func (w *Worker) reserveWaiting(name string) int {
+	w.mu.Lock()
+	want := max(w.waiting[name], 1)
+	w.mu.Unlock()
+	n := w.reserve(name, want)
+	if n > 0 {
+		w.mu.Lock()
+		w.waiting[name] = max(w.waiting[name]-n, 0)
+		w.mu.Unlock()
+	}
+	return n
+}
+
+// note counts items that may be waiting for a claim.
+func (w *Worker) note(name string, items int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting[name] = min(w.waiting[name]+items, mostClaims)
 }

@@ -120,6 +120,7 @@ type Worker struct {
 	mu       sync.Mutex
 	open     bool // claims may start
 	used     map[string]int
+	waiting  map[string]int // items that may wait for a claim, as the bells have it
 	running  map[task.Ref]*attempt
 	bells    map[string]chan struct{}
 	attempts sync.WaitGroup
@@ -131,7 +132,7 @@ type Worker struct {
 func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
-		o: o, used: map[string]int{}, running: map[task.Ref]*attempt{},
+		o: o, used: map[string]int{}, waiting: map[string]int{}, running: map[task.Ref]*attempt{},
 		bells: map[string]chan struct{}{}, draining: make(chan struct{}), sooner: make(chan time.Duration, 1),
 	}
 	w.warm = newWarm(o.Warm, o.WarmFor, o.Now)
@@ -217,8 +218,12 @@ func (w *Worker) reserve(name string, want int) int {
 func (w *Worker) Release(name string) {
 	w.mu.Lock()
 	w.used[name]--
+	waits := w.waiting[name] > 0
 	w.mu.Unlock()
 	w.attempts.Done()
+	if waits {
+		w.ring(name)
+	}
 }
 
 // Start runs a claim on a reserved slot and returns at once.
@@ -252,13 +257,22 @@ func (s *slot) free() {
 	s.once.Do(func() {
 		s.w.mu.Lock()
 		s.w.used[s.agent]--
+		waits := s.w.waiting[s.agent] > 0
 		s.w.mu.Unlock()
-		s.w.Ring(s.agent)
+		if waits {
+			s.w.ring(s.agent)
+		}
 	})
 }
 
-// Ring says that an agent has something ready.
+// Ring says that an agent has one more item ready.
 func (w *Worker) Ring(name string) {
+	w.note(name, 1)
+	w.ring(name)
+}
+
+// ring wakes the claim loop of an agent.
+func (w *Worker) ring(name string) {
 	if bell, ok := w.bells[name]; ok {
 		select {
 		case bell <- struct{}{}:

@@ -14,11 +14,14 @@ import (
 )
 
 // class orders the operations of a batch: heartbeats first, so that no lease
-// runs out while its renewal waits, and rescue last, so that it sees them.
+// runs out while its renewal waits; then claims, so that what waits is taken
+// before what arrives asks whether anything waits; and rescue last, so that it
+// sees them.
 type class int
 
 const (
 	beat class = iota
+	claiming
 	write
 	rescue
 	classes

@@ -16,7 +16,7 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) (out []store.
 	if req.Limit <= 0 {
 		return nil, nil
 	}
-	err = s.committer.do(ctx, write, free, func(b *batch) error {
+	err = s.committer.do(ctx, claiming, free, func(b *batch) error {
 		out = nil
 		return b.claims(req, &out)
 	})

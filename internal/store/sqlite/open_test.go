@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,15 @@ func TestCommitsAreDurableAndItSaysSo(t *testing.T) {
 	about := s.About()
 	if about.Driver != "sqlite" || about.Location != s.db.path || !strings.Contains(about.Durable, "synchronous=FULL") {
 		t.Errorf("about: %+v", about)
+	}
+}
+
+func TestWhatACommitIsWorthIsLogged(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	openIn(t, t.TempDir(), Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if !strings.Contains(log.String(), "journal_mode=WAL, synchronous=FULL") {
+		t.Errorf("the log does not say how durable a commit is: %s", log.String())
 	}
 }
 

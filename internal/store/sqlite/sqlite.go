@@ -118,6 +118,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	if err := s.start(ctx, o); err != nil {
 		return nil, errors.Join(err, s.db.close(), unlock(lock))
 	}
+	o.Logger.Info("opened the store", "path", path, "durable", s.db.durable())
 	return s, nil
 }
 

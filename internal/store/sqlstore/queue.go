@@ -146,7 +146,17 @@ func (s *Store) Rescue(ctx context.Context, limit int) (agents []string, err err
 }
 
 func (b *batch) rescue(which *Statement, agents *[]string, args ...Value) error {
-	refs, err := b.refs("find leases that ran out", which, args...)
+	return b.bring("find leases that ran out", which, leased, agents, func(r *row, i *item) {
+		i.losses++
+		r.head.Epoch++
+		r.dirty = true
+	}, args...)
+}
+
+// bring makes pending again what a statement finds in a place, with what else
+// changes then.
+func (b *batch) bring(what string, which *Statement, from place, agents *[]string, change func(*row, *item), args ...Value) error {
+	refs, err := b.refs(what, which, args...)
 	if err != nil {
 		return err
 	}
@@ -155,14 +165,12 @@ func (b *batch) rescue(which *Statement, agents *[]string, args ...Value) error 
 		if err != nil {
 			return err
 		}
-		if r == nil || r.current() == nil || r.current().place != leased {
-			return failed("find leases that ran out", errMoved)
+		if r == nil || r.current() == nil || r.current().place != from {
+			return failed(what, errMoved)
 		}
 		i := r.current()
 		i.state, i.dirty = store.Pending, true
-		i.losses++
-		r.head.Epoch++
-		r.dirty = true
+		change(r, i)
 		b.settle(r)
 		*agents = append(*agents, r.head.Agent)
 	}
@@ -182,22 +190,9 @@ func (s *Store) Promote(ctx context.Context, limit int) (agents []string, next t
 }
 
 func (b *batch) promote(limit int, agents *[]string, next *time.Duration) error {
-	refs, err := b.refs("find due items", b.s.dueItems, Int(b.now.UnixMilli()), Int(limit))
+	err := b.bring("find due items", b.s.dueItems, due, agents, func(*row, *item) {}, Int(b.now.UnixMilli()), Int(limit))
 	if err != nil {
 		return err
-	}
-	for _, ref := range refs {
-		r, err := b.load(ref)
-		if err != nil {
-			return err
-		}
-		if r == nil || r.current() == nil || r.current().place != due {
-			return failed("find due items", errMoved)
-		}
-		i := r.current()
-		i.state, i.dirty = store.Pending, true
-		b.settle(r)
-		*agents = append(*agents, r.head.Agent)
 	}
 	if err := b.flush(); err != nil {
 		return err

@@ -31,14 +31,14 @@ type Errand struct {
 }
 
 // New opens the store and puts a server together. Nothing runs before Run;
-// until then sends are answered 503, and reads are answered. In this release
-// there is exactly one agent. Close closes the store.
+// until then sends are answered 503, and reads are answered. There is at least
+// one agent, or Options.Resolve. Close closes the store.
 func New(ctx context.Context, o Options, agents ...Agent) (*Errand, error) {
 	if o.Store.open == nil {
 		return nil, errors.New("errand: Options.Store is required: errand.SQLite(path) or errand.Memory()")
 	}
-	if len(agents) != 1 {
-		return nil, fmt.Errorf("errand: %d agents; this release serves exactly one", len(agents))
+	if len(agents) == 0 && o.Resolve == nil {
+		return nil, errors.New("errand: no agent, and no Options.Resolve to find one")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -50,21 +50,29 @@ func New(ctx context.Context, o Options, agents ...Agent) (*Errand, error) {
 	if err != nil {
 		return nil, fmt.Errorf("errand: open store: %w", err)
 	}
-	n, err := node.New(ctx, nodeOptions(o, agents[0], st))
+	n, err := node.New(ctx, nodeOptions(o, agents, st))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("errand: %w", err), st.Close())
 	}
 	return &Errand{node: n, store: st}, nil
 }
 
-func nodeOptions(o Options, a Agent, st store.Store) node.Options {
+func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	n := node.Options{
 		Store: st, PublicURL: o.PublicURL, KeyTTL: o.KeyTTL, Logger: o.Logger,
-		Agent: agent.Agent{Card: a.Card, Executor: a.Executor, Policy: a.Policy},
+	}
+	for _, a := range agents {
+		n.Agents = append(n.Agents, a.entry())
+	}
+	if o.Resolve != nil {
+		n.Resolve = func(ctx context.Context, tenant, name string) (agent.Agent, error) {
+			a, err := o.Resolve(ctx, tenant, name)
+			return a.entry(), err
+		}
 	}
 	n.Engine.Event = o.MaxEvent
 	n.Worker.ID = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])

@@ -57,6 +57,13 @@ type Options struct {
 	MaxEvent, MaxTask int
 	// KeyTTL is how long an idempotency key is kept; default 24 h.
 	KeyTTL time.Duration
+	// Resolve finds agents beyond those given to New, by the tenant that calls
+	// (empty without authentication) and the name that the request has. It is
+	// asked for every call and every attempt, also after a restart and on every
+	// replica, so it keeps what is dear to make. It answers ErrUnknownAgent for a
+	// name that has none; any other error refuses a call with 503 and fails an
+	// attempt. 64 executions of a name run at a time.
+	Resolve func(ctx context.Context, tenant, name string) (Agent, error)
 	// Logger receives what operators need to know; default slog.Default().
 	Logger *slog.Logger
 }
@@ -64,10 +71,24 @@ type Options struct {
 // Agent is an agent to be served: the card that describes it and the executor
 // that runs it, both of the official SDK.
 type Agent struct {
+	// Name is how requests name the agent, in the wire's tenant field or in the
+	// path /agents/NAME. The agent without a name is the one that is meant when
+	// none is named.
+	Name     string
 	Card     *a2a.AgentCard
 	Executor a2asrv.AgentExecutor
 	Policy   Policy
+	// ExtendedCard makes the card for callers who have said who they are, as
+	// a2asrv.WithExtendedAgentCardProducer does; nil: there is none.
+	ExtendedCard a2asrv.ExtendedAgentCardProducer
 }
+
+func (a Agent) entry() agent.Agent {
+	return agent.Agent{Name: a.Name, Card: a.Card, Executor: a.Executor, Policy: a.Policy, ExtendedCard: a.ExtendedCard}
+}
+
+// ErrUnknownAgent is what Options.Resolve answers for a name that has no agent.
+var ErrUnknownAgent = agent.ErrUnknown
 
 // Policy is how the turns of an agent are run; see each field for its default.
 type Policy = agent.Policy

@@ -4,8 +4,6 @@
 package agent
 
 import (
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -60,6 +58,8 @@ type Policy struct {
 	MessageIDKey bool
 }
 
+const defaultConcurrency = 64
+
 // WithDefaults fills in what is not set.
 func (p Policy) WithDefaults() Policy {
 	p.Retry = p.Retry.WithDefaults()
@@ -73,7 +73,7 @@ func (p Policy) WithDefaults() Policy {
 		p.CancelGrace = 10 * time.Second
 	}
 	if p.Concurrency <= 0 {
-		p.Concurrency = 64
+		p.Concurrency = defaultConcurrency
 	}
 	return p
 }
@@ -85,40 +85,7 @@ type Agent struct {
 	Card     *a2a.AgentCard
 	Executor a2asrv.AgentExecutor
 	Policy   Policy
+	// ExtendedCard makes the card for callers who have said who they are; nil:
+	// there is none.
+	ExtendedCard a2asrv.ExtendedAgentCardProducer
 }
-
-// Registry is the fixed set of agents of a node.
-type Registry struct {
-	byName map[string]*Agent
-	names  []string
-}
-
-// NewRegistry checks the agents and fills in the defaults of their policies.
-func NewRegistry(agents ...Agent) (*Registry, error) {
-	r := &Registry{byName: make(map[string]*Agent, len(agents))}
-	for _, a := range agents {
-		if a.Card == nil {
-			return nil, fmt.Errorf("agent %q has no card", a.Name)
-		}
-		if a.Executor == nil {
-			return nil, fmt.Errorf("agent %q has no executor", a.Name)
-		}
-		if _, dup := r.byName[a.Name]; dup {
-			return nil, fmt.Errorf("agent %q is registered twice", a.Name)
-		}
-		a.Policy = a.Policy.WithDefaults()
-		r.byName[a.Name] = &a
-		r.names = append(r.names, a.Name)
-	}
-	slices.Sort(r.names)
-	return r, nil
-}
-
-// Lookup finds an agent by its route; the default agent's route is empty.
-func (r *Registry) Lookup(name string) (*Agent, bool) {
-	a, ok := r.byName[name]
-	return a, ok
-}
-
-// Names lists the routes in order.
-func (r *Registry) Names() []string { return slices.Clone(r.names) }

@@ -99,7 +99,7 @@ func (d Dev) node(ctx context.Context, st node.Store, addr net.Addr) (*node.Node
 	if d.MaxLosses > 0 {
 		a.Policy.Retry.MaxLosses = d.MaxLosses
 	}
-	o := node.Options{Store: st, Agent: a, PublicURL: url, LoopbackOnly: true, Logger: d.Log}
+	o := node.Options{Store: st, Agents: []agent.Agent{a}, PublicURL: url, LoopbackOnly: true, Logger: d.Log}
 	o.Worker.ID = workerID()
 	o.Worker.Shutdown = drainTime
 	n, err := node.New(ctx, o)

@@ -29,16 +29,20 @@ type Follower[Frame any] interface {
 // Sender accepts messages. Its types are parameters because this room sits
 // below the engine's; the bindings name them.
 type Sender[Call, Reply, F any] interface {
+	// Admit finds the agent of a call and settles its extensions. A binding asks
+	// it first, so that it can tell the caller which are active.
+	Admit(context.Context, Call) (Call, error)
 	Send(context.Context, Call, *a2a.SendMessageRequest) (Reply, error)
 	Stream(context.Context, Call, *a2a.SendMessageRequest) (F, error)
 }
 
-// Reader answers about tasks, each as ready JSON, and cancels them.
+// Reader answers about tasks and agents, each as ready JSON, and cancels tasks.
 type Reader[Call, F any] interface {
 	Get(context.Context, Call, *a2a.GetTaskRequest) ([]byte, error)
 	List(context.Context, Call, *a2a.ListTasksRequest) ([]byte, error)
 	Cancel(context.Context, Call, *a2a.CancelTaskRequest) ([]byte, error)
 	Subscribe(ctx context.Context, call Call, req *a2a.SubscribeToTaskRequest, cursor *uint64) (F, error)
+	ExtendedCard(context.Context, Call, *a2a.GetExtendedAgentCardRequest) ([]byte, error)
 }
 
 // Engine is all that the bindings need of an engine. It validates what the

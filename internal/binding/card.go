@@ -25,29 +25,44 @@ type Card struct {
 	edge *Edge
 }
 
-// NewCard renders a card. What the server decides replaces what the agent says:
-// the interfaces, from the public URL and never from a request's Host, and the
-// capabilities, of which those that are not served are off. Signatures are
-// dropped, since they would be about another card.
-func NewCard(e *Edge, card *a2a.AgentCard, publicURL string) (*Card, error) {
-	base, err := checkURL(publicURL)
+// CardOptions say how agents are reached.
+type CardOptions struct {
+	// PublicURL is where clients reach the server: never a request's Host.
+	PublicURL string
+	// GRPC is the address of the gRPC binding, as in agents.example.com:443;
+	// nothing: the card names none.
+	GRPC string
+	// Render makes the JSON of a finished card, for clients of other versions
+	// too. base is the URL of the agent by itself, for those who cannot name it
+	// in a request. nil: the JSON of 1.0.
+	Render func(card *a2a.AgentCard, base string) ([]byte, error)
+}
+
+// NewCard renders the card of the agent of a name. What the server decides
+// replaces what the agent says: the interfaces, and the capabilities, of which
+// those that are not served are off. Signatures are dropped, since they would
+// be about another card.
+func NewCard(e *Edge, name string, card *a2a.AgentCard, o CardOptions) (*Card, error) {
+	b, err := RenderCard(name, card, o)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	return &Card{json: b, etag: []string{`"` + hex.EncodeToString(sum[:16]) + `"`}, edge: e}, nil
+}
+
+// RenderCard makes the JSON of a card.
+func RenderCard(name string, card *a2a.AgentCard, o CardOptions) ([]byte, error) {
+	base, err := checkURL(o.PublicURL)
 	if err != nil {
 		return nil, err
 	}
 	if card == nil || card.Name == "" {
 		return nil, errors.New("agent card: a name is required")
 	}
-	for _, ext := range card.Capabilities.Extensions {
-		if ext.Required {
-			return nil, fmt.Errorf("agent card: extension %s is required, and nobody would check that callers support it", ext.URI)
-		}
-	}
 	c := *card
-	c.SupportedInterfaces = []*a2a.AgentInterface{
-		a2a.NewAgentInterface(base, a2a.TransportProtocolJSONRPC),
-		a2a.NewAgentInterface(base, a2a.TransportProtocolHTTPJSON),
-	}
-	c.Capabilities = a2a.AgentCapabilities{Streaming: true, Extensions: card.Capabilities.Extensions}
+	c.SupportedInterfaces = interfaces(base, name, o)
+	c.Capabilities.Streaming, c.Capabilities.PushNotifications = true, false
 	c.Signatures = nil
 	c.DefaultInputModes = orText(c.DefaultInputModes)
 	c.DefaultOutputModes = orText(c.DefaultOutputModes)
@@ -55,12 +70,34 @@ func NewCard(e *Edge, card *a2a.AgentCard, publicURL string) (*Card, error) {
 	for i := range c.Skills {
 		c.Skills[i].Tags = append([]string{}, c.Skills[i].Tags...)
 	}
-	b, err := json.Marshal(c)
+	render := o.Render
+	if render == nil {
+		render = func(c *a2a.AgentCard, _ string) ([]byte, error) { return json.Marshal(c) }
+	}
+	if name != "" {
+		base += agentsPath + name
+	}
+	b, err := render(&c, base)
 	if err != nil {
 		return nil, fmt.Errorf("agent card: %w", err)
 	}
-	sum := sha256.Sum256(b)
-	return &Card{json: b, etag: []string{`"` + hex.EncodeToString(sum[:16]) + `"`}, edge: e}, nil
+	return b, nil
+}
+
+// interfaces lists the bindings. The agent is named by the wire's tenant, which
+// clients echo with every request; the paths of all agents are the same.
+func interfaces(base, name string, o CardOptions) []*a2a.AgentInterface {
+	list := []*a2a.AgentInterface{
+		a2a.NewAgentInterface(base, a2a.TransportProtocolJSONRPC),
+		a2a.NewAgentInterface(base, a2a.TransportProtocolHTTPJSON),
+	}
+	if o.GRPC != "" {
+		list = append(list, a2a.NewAgentInterface(o.GRPC, a2a.TransportProtocolGRPC))
+	}
+	for _, i := range list {
+		i.Tenant = name
+	}
+	return list
 }
 
 func orText(modes []string) []string {
@@ -81,9 +118,6 @@ func checkURL(s string) (string, error) {
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }
-
-// JSON returns the card's bytes, for those who check or sign them.
-func (c *Card) JSON() []byte { return bytes.Clone(c.json) }
 
 // ServeHTTP answers GET and HEAD, conditional ones too (8.6).
 func (c *Card) ServeHTTP(w http.ResponseWriter, r *http.Request) {

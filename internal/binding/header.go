@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -146,6 +147,29 @@ func Cursor(h http.Header) (*uint64, error) {
 	return &n, nil
 }
 
+const extensionsHeader = "A2a-Extensions"
+
+// Extensions reads the A2A-Extensions header: a comma-separated list, in one
+// line or several (3.2.6).
+func Extensions(h http.Header) []string {
+	var uris []string
+	for _, line := range h[extensionsHeader] {
+		for uri := range strings.SplitSeq(line, ",") {
+			if uri = strings.TrimSpace(uri); uri != "" && !slices.Contains(uris, uri) {
+				uris = append(uris, uri)
+			}
+		}
+	}
+	return uris
+}
+
+// Activated tells the caller which extensions are active.
+func Activated(h http.Header, uris []string) {
+	if len(uris) > 0 {
+		h[extensionsHeader] = []string{strings.Join(uris, ", ")}
+	}
+}
+
 func single(h http.Header, name string) (value string, there bool, err error) {
 	values := h[http.CanonicalHeaderKey(name)]
 	switch len(values) {
@@ -164,14 +188,18 @@ func Params(h http.Header) map[string][]string {
 	var params map[string][]string
 	for _, p := range [...]struct{ header, name string }{
 		{"A2a-Version", "a2a-version"},
-		{"A2a-Extensions", "a2a-extensions"},
+		{extensionsHeader, "a2a-extensions"},
 		{"Traceparent", "traceparent"},
 		{"Tracestate", "tracestate"},
 		{"Accept-Language", "accept-language"},
 		{"User-Agent", "user-agent"},
 		{"X-Request-Id", "x-request-id"},
 	} {
-		if values := h[p.header]; len(values) > 0 {
+		values := h[p.header]
+		if p.header == extensionsHeader {
+			values = Extensions(h) // each by itself, as the SDK's executors look for them
+		}
+		if len(values) > 0 {
 			if params == nil {
 				params = make(map[string][]string, 4)
 			}

@@ -51,11 +51,6 @@ func PushNotSupported() error {
 		"this agent sends no push notifications; stream, subscribe or poll GetTask instead")
 }
 
-// ExtendedCardNotSupported is the same for the extended card.
-func ExtendedCardNotSupported() error {
-	return task.Errorf(a2a.ErrUnsupportedOperation, "this agent has no extended card; its public card is all there is")
-}
-
 // sendConfig notes a push configuration without reading it, since it will be
 // refused as a whole.
 func (d *decoder) sendConfig(c *a2a.SendMessageConfig, push *bool) *flaw {

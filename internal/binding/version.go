@@ -28,48 +28,62 @@ func Version(r *http.Request) string {
 	return ""
 }
 
-// CheckVersion refuses what is not 1.0. Only Major.Minor counts (3.6): a patch
-// number is accepted and ignored.
-//
-// The specification reads an empty version as 0.3 (3.6.2). The names of the
-// methods and paths differ between the two versions, so a request without a
-// version that uses names of 1.0 alone can mean nothing else and is served;
-// StrictVersion is for those who want the letter.
-func (e *Edge) CheckVersion(v string) error {
-	if v == "" {
-		if e.opts.StrictVersion {
-			return versionError("this server wants to be told the version: send the header A2A-Version: %s", string(a2a.Version))
-		}
-		return nil
+// Dialect is a version of the protocol as a request names it.
+type Dialect int
+
+// What a request says about its version: nothing, 1.0, or 0.3.
+const (
+	Unsaid Dialect = iota
+	V1
+	V03
+)
+
+const v03 = "0.3"
+
+// Dialect reads a version. Only Major.Minor counts (3.6): a patch number is
+// accepted and ignored.
+func (e *Edge) Dialect(v string) (Dialect, error) {
+	switch {
+	case v == "":
+		return Unsaid, nil
+	case isVersion(v, string(a2a.Version)):
+		return V1, nil
+	case isVersion(v, v03):
+		return V03, nil
 	}
-	if patch, ok := strings.CutPrefix(v, string(a2a.Version)); ok {
-		if patch == "" || len(patch) > 1 && patch[0] == '.' && strings.Trim(patch[1:], "0123456789") == "" {
-			return nil
-		}
-	}
-	return versionError("A2A version %s is not served here; send the header A2A-Version: %s", Quote(v), string(a2a.Version))
+	return Unsaid, versionError("A2A version %s is not served here; send the header A2A-Version with %s or %s", Quote(v), string(a2a.Version), v03)
 }
 
-// Legacy answers a request that uses a name of 0.3 and says no version, or that
-// one. 0.3 is not served yet.
-func Legacy(name, replacement string) error {
-	return versionError("%s belongs to A2A 0.3, which is not served here; use %s and send the header A2A-Version: %s",
-		Quote(name), replacement, string(a2a.Version))
+func isVersion(v, want string) bool {
+	patch, ok := strings.CutPrefix(v, want)
+	return ok && (patch == "" || len(patch) > 1 && patch[0] == '.' && strings.Trim(patch[1:], "0123456789") == "")
+}
+
+// CheckUnsaid decides about a request that says no version and uses names that
+// only 1.0 has.
+//
+// The specification reads an empty version as 0.3 (3.6.2). The names of the
+// methods and paths differ between the two versions, so such a request can mean
+// nothing else and is served; StrictVersion is for those who want the letter.
+func (e *Edge) CheckUnsaid(d Dialect) error {
+	if d == Unsaid && e.opts.StrictVersion {
+		return versionError("this server wants to be told the version: send the header A2A-Version: %s", string(a2a.Version))
+	}
+	return nil
 }
 
 func versionError(format string, args ...any) error {
 	err := task.Errorf(a2a.ErrVersionNotSupported, format, args...)
-	err.Meta = map[string]string{"supportedVersions": string(a2a.Version)}
+	err.Meta = map[string]string{"supportedVersions": string(a2a.Version) + ", " + v03}
 	return err
 }
 
-// CheckRoute refuses every agent but the default one, which has no name: there
-// are no others yet.
-func CheckRoute(tenant string) error {
-	if tenant != "" {
-		return task.Invalid(a2a.ErrInvalidParams, "tenant", "there is no agent %s here; leave it out", Quote(tenant))
-	}
-	return nil
+// Legacy serves what a binding has recognised as a request of A2A 0.3: there
+// the agent is named by the path alone.
+type Legacy interface {
+	JSONRPC(w http.ResponseWriter, r *http.Request, route string, body []byte)
+	// REST gets the path below the base path of the agent: /v1/…
+	REST(w http.ResponseWriter, r *http.Request, route, path string)
 }
 
 // SameRoute joins the names that a path, a query and a body give for one agent.

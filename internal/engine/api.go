@@ -6,6 +6,8 @@
 package engine
 
 import (
+	"github.com/errand-a2a/errand/internal/agent"
+	"github.com/errand-a2a/errand/internal/record"
 	"github.com/errand-a2a/errand/internal/task"
 )
 
@@ -20,6 +22,16 @@ type Call struct {
 	// Params are the service parameters that the executor may see, by lower-case
 	// name. Credentials are never among them.
 	Params map[string][]string
+	// Extensions are those that the caller asks for; after Admit, those that are
+	// active.
+	Extensions []string
+	// User is who calls, for the executor; nil: nobody has said.
+	User *record.User
+	// Headers is all that came along, credentials too, for interceptors of this
+	// process. It is never stored.
+	Headers map[string][]string
+
+	agent *agent.Agent // set by Admit
 }
 
 // Reply answers a send.

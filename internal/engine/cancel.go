@@ -19,7 +19,7 @@ import (
 // or TaskNotCancelable if the task ended otherwise or the agent refused. After
 // the grace period it takes the task over and writes CANCELED itself.
 func (e *Engine) Cancel(ctx context.Context, call Call, req *a2a.CancelTaskRequest) ([]byte, error) {
-	a, err := e.agent(call.Agent)
+	call, err := e.Admit(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -29,13 +29,16 @@ func (e *Engine) Cancel(ctx context.Context, call Call, req *a2a.CancelTaskReque
 	}
 	c := &cancellation{e: e, ref: head.Ref, agent: head.Agent, lis: e.Hub.Listen(head.Ref)}
 	defer c.lis.Close()
-	c.data, err = record.EncodeRequest(record.Request{Metadata: req.Metadata, Params: call.Params, Route: req.Tenant})
+	data, err := e.request(ctx, call, req.Tenant, req.Metadata)
 	if err != nil {
+		return nil, err
+	}
+	if c.data, err = record.EncodeRequest(data); err != nil {
 		return nil, task.Invalid(a2a.ErrInvalidParams, "metadata", "%s", err)
 	}
 	// The worker has the grace period; what it needs beyond that to notice and
 	// to commit is left to it before the task is taken from it.
-	grace := time.NewTimer(a.Policy.CancelGrace + 2*time.Second)
+	grace := time.NewTimer(call.agent.Policy.CancelGrace + 2*time.Second)
 	defer grace.Stop()
 	return c.run(ctx, grace.C)
 }

@@ -38,6 +38,11 @@ type Limits struct {
 	Event int
 }
 
+// ContextCodec turns values of a context into data that is stored with a turn.
+type ContextCodec interface {
+	Encode(context.Context) (map[string]any, error)
+}
+
 // Options are what an engine is made of.
 type Options struct {
 	Intake store.Intake
@@ -54,6 +59,10 @@ type Options struct {
 	// answered that they must follow the task elsewhere. nil: never.
 	Stopped <-chan struct{}
 	Limits  Limits
+	// RenderCard makes the JSON of an agent's card, with what the server decides.
+	RenderCard func(agent string, card *a2a.AgentCard) ([]byte, error)
+	// Codec carries values of the caller's context to the executor; nil: none.
+	Codec ContextCodec
 	// KeyTTL is how long an idempotency key is kept; default 24 h.
 	KeyTTL time.Duration
 	// Now is the clock for timestamps in events; default time.Now.
@@ -89,12 +98,29 @@ func New(o Options) *Engine {
 
 func (e *Engine) now() time.Time { return e.Now().UTC().Truncate(time.Millisecond) }
 
-func (e *Engine) agent(name string) (*agent.Agent, error) {
-	a, ok := e.Agents.Lookup(name)
-	if !ok {
-		return nil, task.Invalid(a2a.ErrInvalidParams, "tenant", "there is no agent of that name here")
+// Admit finds the agent of a call and settles the extensions: a caller who
+// does not ask for one that the agent requires is refused, and the answer's
+// Extensions are those that are active. Every other method admits a call that
+// was not.
+func (e *Engine) Admit(ctx context.Context, call Call) (Call, error) {
+	if call.agent != nil {
+		return call, nil
 	}
-	return a, nil
+	a, err := e.Agents.Find(ctx, call.Tenant, call.Agent)
+	switch {
+	case errors.Is(err, agent.ErrUnknown):
+		if call.Agent == "" {
+			return call, task.Invalid(a2a.ErrInvalidParams, "tenant", "must name one of the agents here; there is none without a name")
+		}
+		return call, task.Invalid(a2a.ErrInvalidParams, "tenant", "there is no agent of that name here")
+	case err != nil:
+		return call, &task.Error{Kind: task.ErrUnavailable, Cause: err, Message: "the agent cannot be found out now; nothing was accepted, try again later"}
+	}
+	if call.Extensions, err = a.Activate(call.Extensions); err != nil {
+		return call, err
+	}
+	call.agent = a
+	return call, nil
 }
 
 // notFound is the one answer for a task that is missing, of somebody else, of
@@ -147,6 +173,19 @@ func (e *Engine) open(ctx context.Context, ref task.Ref) (store.Head, *task.Stat
 		return st.Head, nil, &internalError{"fold task " + ref.ID, err}
 	}
 	return st.Head, s, nil
+}
+
+// request is what the executor gets of a call besides the message.
+func (e *Engine) request(ctx context.Context, call Call, route string, metadata map[string]any) (record.Request, error) {
+	r := record.Request{Metadata: metadata, Params: call.Params, Route: route, Extensions: call.Extensions, User: call.User}
+	if e.Codec == nil {
+		return r, nil
+	}
+	var err error
+	if r.Context, err = e.Codec.Encode(ctx); err != nil {
+		return r, &internalError{"encode the caller's context", err}
+	}
+	return r, nil
 }
 
 func fold(st store.Stored) (*task.State, error) {

@@ -108,12 +108,12 @@ func (e *Engine) prefix(ctx context.Context, ref task.Ref, keep func(record.Reco
 // Task and a task that has ended is refused; with one it begins right after
 // it, whatever the state, and has no Task in front.
 func (e *Engine) Subscribe(ctx context.Context, call Call, req *a2a.SubscribeToTaskRequest, cursor *uint64) (*Follower, error) {
-	if _, err := e.agent(call.Agent); err != nil {
+	call, err := e.Admit(ctx, call)
+	if err != nil {
 		return nil, err
 	}
 	ref := task.Ref{Scope: call.Scope, ID: string(req.ID)}
 	f := &Follower{e: e, ref: ref, lis: e.Hub.Listen(ref)}
-	var err error
 	if cursor == nil {
 		err = f.subscribe(ctx, call, req.ID)
 	} else {

@@ -15,7 +15,8 @@ import (
 
 // Get gives a task as JSON.
 func (e *Engine) Get(ctx context.Context, call Call, req *a2a.GetTaskRequest) ([]byte, error) {
-	if _, err := e.agent(call.Agent); err != nil {
+	call, err := e.Admit(ctx, call)
+	if err != nil {
 		return nil, err
 	}
 	if err := validHistory("historyLength", req.HistoryLength); err != nil {
@@ -29,6 +30,31 @@ func (e *Engine) Get(ctx context.Context, call Call, req *a2a.GetTaskRequest) ([
 	return record.AppendTask(sized(s, view), s, view), nil
 }
 
+// ExtendedCard gives the card that an agent has for callers who have said who
+// they are (3.1.11).
+func (e *Engine) ExtendedCard(ctx context.Context, call Call, req *a2a.GetExtendedAgentCardRequest) ([]byte, error) {
+	call, err := e.Admit(ctx, call)
+	switch {
+	case err != nil:
+		return nil, err
+	case call.agent.ExtendedCard == nil:
+		return nil, task.Errorf(a2a.ErrUnsupportedOperation, "this agent has no extended card")
+	case call.User == nil || !call.User.Authenticated:
+		return nil, task.Errorf(a2a.ErrUnauthenticated, "the extended card is for callers who say who they are")
+	}
+	card, err := call.agent.ExtendedCard.ExtendedCard(ctx, req)
+	if err == nil && card == nil {
+		return nil, task.Errorf(a2a.ErrExtendedCardNotConfigured, "the extended card of this agent is not configured")
+	}
+	if err == nil {
+		var b []byte
+		if b, err = e.RenderCard(call.Agent, card); err == nil {
+			return b, nil
+		}
+	}
+	return nil, &internalError{"make the extended card", err}
+}
+
 // Page sizes of ListTasks.
 const (
 	defaultPage = 50
@@ -37,6 +63,10 @@ const (
 
 // List gives a ListTasksResponse as JSON. An unset PageSize is the default.
 func (e *Engine) List(ctx context.Context, call Call, req *a2a.ListTasksRequest) ([]byte, error) {
+	call, err := e.Admit(ctx, call)
+	if err != nil {
+		return nil, err
+	}
 	q, err := e.listQuery(call, req)
 	if err != nil {
 		return nil, err
@@ -74,9 +104,6 @@ func (e *Engine) listQuery(call Call, req *a2a.ListTasksRequest) (store.ListQuer
 	q := store.ListQuery{
 		Scope: call.Scope, Agent: call.Agent, ContextID: req.ContextID,
 		State: string(req.Status), Limit: req.PageSize, Total: true,
-	}
-	if _, err := e.agent(call.Agent); err != nil {
-		return q, err
 	}
 	if err := validHistory("historyLength", req.HistoryLength); err != nil {
 		return q, err

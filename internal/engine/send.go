@@ -55,14 +55,23 @@ func (e *Engine) accept(ctx context.Context, call Call, req *a2a.SendMessageRequ
 	if err := e.Gate(); err != nil {
 		return nil, err
 	}
-	a, err := e.agent(call.Agent)
+	call, err := e.Admit(ctx, call)
 	if err != nil {
 		return nil, err
 	}
 	if err := validateSend(req); err != nil {
 		return nil, err
 	}
-	d := &draft{call: call, agent: a, req: req, whole: whole}
+	if err := call.agent.CheckModes(req); err != nil {
+		return nil, err
+	}
+	d := &draft{call: call, agent: call.agent, req: req, whole: whole}
+	if d.data, err = e.request(ctx, call, req.Tenant, req.Metadata); err != nil {
+		return nil, err
+	}
+	if req.Config != nil {
+		d.data.Accepts = req.Config.AcceptedOutputModes
+	}
 	d.immediate = req.Config != nil && req.Config.ReturnImmediately && !whole
 	m := *req.Message
 	d.msg = &m
@@ -221,7 +230,7 @@ func (d *draft) submission(ref task.Ref, turn int, parked a2a.TaskState) (*store
 	if err != nil {
 		return nil, task.Invalid(a2a.ErrInvalidParams, "message", "%s", err)
 	}
-	d.data = record.Request{Metadata: d.req.Metadata, Params: d.call.Params, Route: d.req.Tenant, Parked: parked}
+	d.data.Parked = parked
 	data, err := record.EncodeRequest(d.data)
 	if err != nil {
 		return nil, task.Invalid(a2a.ErrInvalidParams, "metadata", "%s", err)

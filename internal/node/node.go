@@ -30,8 +30,10 @@ import (
 
 // Options are the parts of a node. Store and Agent are required.
 type Options struct {
-	Store store.Store
-	Agent agent.Agent
+	Store  store.Store
+	Agents []agent.Agent
+	// Resolve finds agents beyond Agents; nil: there are none.
+	Resolve agent.Resolver
 	// PublicURL is where clients reach the node; the card says it.
 	PublicURL string
 	// Prefix is the path that the handler is mounted under, where nobody strips it.
@@ -50,6 +52,7 @@ type Options struct {
 // Node is a replica.
 type Node struct {
 	o       Options
+	agents  *agent.Registry
 	engine  *engine.Engine
 	worker  *worker.Worker
 	hub     *live.Hub
@@ -77,7 +80,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	agents, err := agent.NewRegistry(o.Agent)
+	agents, err := agent.NewRegistry(o.Resolve, o.Agents...)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +88,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the key of page tokens: %w", err)
 	}
-	n := &Node{o: o, hub: live.NewHub(o.Followed), ran: make(chan struct{})}
+	n := &Node{o: o, agents: agents, hub: live.NewHub(o.Followed), ran: make(chan struct{})}
 	w := o.Worker
 	w.Queue, w.Reader, w.Hub, w.Agents = o.Store, o.Store, n.hub, agents
 	if w.Logger == nil {
@@ -94,7 +97,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	n.worker = worker.New(w)
 	n.engine = engine.New(engine.Options{
 		Intake: o.Store, Reader: o.Store, Hub: n.hub, Agents: agents, Worker: n.worker,
-		TokenKey: key, Gate: n.gate, Stopped: n.ran, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
+		TokenKey: key, RenderCard: n.renderCard, Gate: n.gate, Stopped: n.ran, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
 	})
 	return n, n.serve()
 }
@@ -107,20 +110,47 @@ func (n *Node) serve() error {
 		b.Log = n.o.Logger
 	}
 	edge := binding.NewEdge(b)
-	card, err := binding.NewCard(edge, n.o.Agent.Card, n.o.PublicURL)
+	cards, err := n.cards(edge)
 	if err != nil {
-		return fmt.Errorf("agent card: %w", err)
+		return fmt.Errorf("agent cards: %w", err)
 	}
 	n.handler, err = server.New(server.Options{
-		JSONRPC: jsonrpc.New[*engine.Follower](edge, n.engine),
-		REST:    rest.New[*engine.Follower](edge, n.engine),
-		Card:    card, Edge: edge, Prefix: n.o.Prefix, Ready: n.ready,
+		JSONRPC: jsonrpc.New[*engine.Follower](edge, n.engine, nil),
+		REST:    rest.New[*engine.Follower](edge, n.engine, nil),
+		Cards:   cards, Edge: edge, Prefix: n.o.Prefix, Ready: n.ready,
 		LoopbackOnly: n.o.LoopbackOnly, Log: n.o.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("router: %w", err)
 	}
 	return nil
+}
+
+func (n *Node) cards(edge *binding.Edge) (*binding.Cards, error) {
+	var fixed []binding.Named
+	for _, name := range n.agents.Names() {
+		a, _ := n.agents.Lookup(name)
+		fixed = append(fixed, binding.Named{Name: name, Card: a.PublicCard()})
+	}
+	var find func(context.Context, string) (*a2a.AgentCard, error)
+	if n.agents.Resolves() {
+		find = func(ctx context.Context, name string) (*a2a.AgentCard, error) {
+			a, err := n.agents.Find(ctx, "", name)
+			if err != nil {
+				return nil, err
+			}
+			return a.PublicCard(), nil
+		}
+	}
+	return binding.NewCards(edge, n.cardOptions(), find, fixed...)
+}
+
+func (n *Node) cardOptions() binding.CardOptions {
+	return binding.CardOptions{PublicURL: n.o.PublicURL}
+}
+
+func (n *Node) renderCard(name string, card *a2a.AgentCard) ([]byte, error) {
+	return binding.RenderCard(name, card, n.cardOptions())
 }
 
 // Handler serves both bindings, the card and the health checks.

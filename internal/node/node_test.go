@@ -71,9 +71,9 @@ func build(t *testing.T, st store.Store) *node.Node {
 	t.Helper()
 	o := node.Options{
 		Store: st, PublicURL: "http://127.0.0.1:1", Logger: slog.New(slog.DiscardHandler),
-		Agent: agent.Agent{Card: &a2a.AgentCard{Name: "test"}, Executor: script{}, Policy: agent.Policy{
+		Agents: []agent.Agent{{Card: &a2a.AgentCard{Name: "test"}, Executor: script{}, Policy: agent.Policy{
 			Retry: task.Retry{MaxAttempts: 1},
-		}},
+		}}},
 	}
 	o.Worker.ID, o.Worker.Shutdown = "w", 100*time.Millisecond
 	n, err := node.New(t.Context(), o)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/errand-a2a/errand/internal/binding"
 	"github.com/errand-a2a/errand/internal/server"
 	"github.com/errand-a2a/errand/internal/store"
 )
@@ -21,7 +22,7 @@ type Store = store.Store
 type About = store.About
 
 // CardPath is where the agent card is, below the public URL.
-const CardPath = server.CardPath
+const CardPath = binding.CardPath
 
 // Serve runs the node and serves ln until ctx ends and both have stopped, at
 // most about the shutdown time later. It closes ln.

@@ -18,8 +18,23 @@ type Request struct {
 	Params map[string][]string `json:"params,omitempty"`
 	// Route is the wire's tenant field.
 	Route string `json:"route,omitempty"`
+	// Extensions are the active ones.
+	Extensions []string `json:"extensions,omitempty"`
+	// Accepts are the media types that the caller accepts.
+	Accepts []string `json:"accepts,omitempty"`
+	// User is who called.
+	User *User `json:"user,omitempty"`
+	// Context is what a ContextCodec made of the caller's context.
+	Context map[string]any `json:"context,omitempty"`
 	// Parked is the state that the task waited in when a follow-up was accepted.
 	Parked a2a.TaskState `json:"parked,omitempty"`
+}
+
+// User is who called, as far as the executor may know.
+type User struct {
+	Name          string         `json:"name,omitempty"`
+	Authenticated bool           `json:"authenticated,omitempty"`
+	Attributes    map[string]any `json:"attributes,omitempty"`
 }
 
 // Given is what an executor gets of a turn, decoded: whoever accepted the
@@ -31,7 +46,7 @@ type Given struct {
 
 // EncodeRequest makes the stored form; nothing is nil.
 func EncodeRequest(r Request) ([]byte, error) {
-	if len(r.Metadata) == 0 && len(r.Params) == 0 && r.Route == "" && r.Parked == a2a.TaskStateUnspecified {
+	if r.empty() {
 		return nil, nil
 	}
 	type plain Request // the state's own MarshalJSON would write "unspecified"
@@ -47,6 +62,11 @@ func EncodeRequest(r Request) ([]byte, error) {
 		return nil, fmt.Errorf("encode request data: %w", err)
 	}
 	return b, nil
+}
+
+func (r *Request) empty() bool {
+	return len(r.Metadata) == 0 && len(r.Params) == 0 && r.Route == "" && len(r.Extensions) == 0 && len(r.Accepts) == 0 &&
+		r.User == nil && len(r.Context) == 0 && r.Parked == a2a.TaskStateUnspecified
 }
 
 // DecodeRequest reads what EncodeRequest wrote.

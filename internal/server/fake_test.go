@@ -21,6 +21,7 @@ import (
 	"github.com/errand-a2a/errand/internal/binding/rest"
 	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/server"
+	"github.com/errand-a2a/errand/internal/task"
 )
 
 const taskJSON = `{"id":"t-1","contextId":"c-1","status":{"state":"TASK_STATE_COMPLETED","timestamp":"2026-01-02T03:04:05.000Z"}}`
@@ -41,6 +42,9 @@ type fake struct {
 	// panics is what every call does.
 	panics any
 
+	// extended is whether there is an extended card.
+	extended bool
+
 	call   engine.Call
 	req    any
 	cursor *uint64
@@ -55,6 +59,23 @@ func (f *fake) note(call engine.Call, req any) error {
 		panic(f.panics)
 	}
 	return f.err
+}
+
+func (f *fake) Admit(_ context.Context, call engine.Call) (engine.Call, error) {
+	if call.Agent != "" && call.Agent != "helper" {
+		return call, task.Invalid(a2a.ErrInvalidParams, "tenant", "there is no agent of that name here")
+	}
+	if len(call.Extensions) > 1 {
+		call.Extensions = call.Extensions[:1] // the first is known
+	}
+	return call, nil
+}
+
+func (f *fake) ExtendedCard(_ context.Context, call engine.Call, req *a2a.GetExtendedAgentCardRequest) ([]byte, error) {
+	if !f.extended {
+		return nil, task.Errorf(a2a.ErrUnsupportedOperation, "this agent has no extended card")
+	}
+	return []byte(`{"name":"extended"}`), f.note(call, req)
 }
 
 func (f *fake) Send(ctx context.Context, call engine.Call, req *a2a.SendMessageRequest) (engine.Reply, error) {
@@ -151,11 +172,15 @@ func build(t testing.TB, f *fake, b binding.Options, o server.Options) http.Hand
 		o.Log = silent()
 	}
 	e := binding.NewEdge(b)
-	card, err := binding.NewCard(e, &a2a.AgentCard{Name: "fake", Version: "1"}, "http://public.example/base")
+	cards, err := binding.NewCards(e, binding.CardOptions{PublicURL: "http://public.example/base"}, nil,
+		binding.Named{Card: &a2a.AgentCard{Name: "fake", Version: "1"}}, binding.Named{Name: "helper", Card: &a2a.AgentCard{Name: "second"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Edge, o.Card, o.JSONRPC, o.REST = e, card, jsonrpc.New(e, f), rest.New(e, f)
+	o.Edge, o.Cards = e, cards
+	if o.JSONRPC == nil {
+		o.JSONRPC, o.REST = jsonrpc.New(e, f, nil), rest.New(e, f, nil)
+	}
 	h, err := server.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -16,19 +16,25 @@ import (
 	"github.com/errand-a2a/errand/internal/task"
 )
 
-// CardPath is where an agent's card is, below the base path (8.2).
-const CardPath = "/.well-known/agent-card.json"
+// JSONRPC serves a base path. agent is the one that the base path names: the
+// root names the default agent, /agents/NAME the one of that name.
+type JSONRPC interface {
+	Serve(w http.ResponseWriter, r *http.Request, agent string)
+}
 
-// Options say what the router leads to. JSONRPC, REST, Card and Edge are
+// REST serves the paths below a base path. path is what follows it, escaped as
+// it was sent.
+type REST interface {
+	Serve(w http.ResponseWriter, r *http.Request, agent, path string)
+}
+
+// Options say what the router leads to. JSONRPC, REST, Cards and Edge are
 // required.
 type Options struct {
-	// JSONRPC serves the base path itself.
-	JSONRPC http.Handler
-	// REST serves all below it that nothing else claims.
-	REST http.Handler
-	// Card serves CardPath.
-	Card http.Handler
-	Edge *binding.Edge
+	JSONRPC JSONRPC
+	REST    REST
+	Cards   *binding.Cards
+	Edge    *binding.Edge
 	// Prefix is the base path under which all of this is mounted, as in /a2a. It
 	// is empty at the root, and where the caller strips the prefix itself.
 	Prefix string
@@ -46,8 +52,8 @@ type Options struct {
 
 // New returns the handler of a server. It may be mounted in any other.
 func New(o Options) (http.Handler, error) {
-	if o.JSONRPC == nil || o.REST == nil || o.Card == nil || o.Edge == nil {
-		return nil, errors.New("server: JSONRPC, REST, Card and Edge are required")
+	if o.JSONRPC == nil || o.REST == nil || o.Cards == nil || o.Edge == nil {
+		return nil, errors.New("server: JSONRPC, REST, Cards and Edge are required")
 	}
 	if o.Prefix != "" && (!strings.HasPrefix(o.Prefix, "/") || strings.HasSuffix(o.Prefix, "/") || strings.ContainsAny(o.Prefix, "%?#")) {
 		return nil, fmt.Errorf("server: prefix %q: want /path without a slash at its end", o.Prefix)
@@ -71,17 +77,36 @@ func New(o Options) (http.Handler, error) {
 type router struct{ Options }
 
 func (h *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "", "/":
-		h.JSONRPC.ServeHTTP(w, r)
-	case CardPath:
-		h.Card.ServeHTTP(w, r)
+	switch path := r.URL.EscapedPath(); path {
 	case "/livez":
 		h.livez(w, r)
 	case "/readyz":
 		h.readyz(w, r)
+	case "/agents", "/agents/":
+		h.Cards.ServeIndex(w, r)
 	default:
-		h.REST.ServeHTTP(w, r)
+		name := ""
+		if rest, ok := strings.CutPrefix(path, "/agents/"); ok {
+			name, rest, _ = strings.Cut(rest, "/")
+			path = "/" + rest
+			if task.CheckRoute(name) != nil { // "" too: the default agent is at the root
+				h.Edge.Refuse(w, r, task.Errorf(binding.ErrNoSuchPath, "there is nothing at the path %s", binding.Quote(r.URL.Path)))
+				return
+			}
+		}
+		h.agent(w, r, name, path)
+	}
+}
+
+// agent serves what is below the base path of an agent.
+func (h *router) agent(w http.ResponseWriter, r *http.Request, name, path string) {
+	switch path {
+	case "", "/":
+		h.JSONRPC.Serve(w, r, name)
+	case binding.CardPath:
+		h.Cards.Serve(w, r, name)
+	default:
+		h.REST.Serve(w, r, name, path)
 	}
 }
 

@@ -21,6 +21,8 @@ import (
 
 	"github.com/errand-a2a/errand/internal/binding"
 	"github.com/errand-a2a/errand/internal/engine"
+	"github.com/errand-a2a/errand/internal/binding/jsonrpc"
+	"github.com/errand-a2a/errand/internal/binding/rest"
 	"github.com/errand-a2a/errand/internal/server"
 )
 
@@ -46,7 +48,7 @@ func TestRouterMountsUnderAnyPrefix(t *testing.T) {
 				t.Errorf("%s: JSON-RPC at %q: %d %s", name, base, w.Code, w.Body)
 			}
 		}
-		for _, path := range []string{"/tasks/a%2Fb", "/tasks/a:b", "/tasks", server.CardPath, "/livez", "/readyz"} {
+		for _, path := range []string{"/tasks/a%2Fb", "/tasks/a:b", "/tasks", binding.CardPath, "/livez", "/readyz"} {
 			if w := do(tt.h, "GET", tt.prefix+path, ""); w.Code != 200 {
 				t.Errorf("%s: %s: %d %s", name, path, w.Code, w.Body)
 			}
@@ -72,14 +74,14 @@ func TestAnEncodedIdSurvivesThePrefix(t *testing.T) {
 func TestOptionsThatCannotWork(t *testing.T) {
 	t.Parallel()
 	e := binding.NewEdge(binding.Options{})
-	h := http.NotFoundHandler()
+	j, h, cards := jsonrpc.New(e, &fake{}, nil), rest.New(e, &fake{}, nil), &binding.Cards{}
 	for name, o := range map[string]server.Options{
 		"nothing":               {},
-		"no edge":               {JSONRPC: h, REST: h, Card: h},
-		"a relative prefix":     {JSONRPC: h, REST: h, Card: h, Edge: e, Prefix: "a2a"},
-		"a slash at the end":    {JSONRPC: h, REST: h, Card: h, Edge: e, Prefix: "/a2a/"},
-		"an encoded prefix":     {JSONRPC: h, REST: h, Card: h, Edge: e, Prefix: "/a%20b"},
-		"a prefix with a query": {JSONRPC: h, REST: h, Card: h, Edge: e, Prefix: "/a?b"},
+		"no edge":               {JSONRPC: j, REST: h, Cards: cards},
+		"a relative prefix":     {JSONRPC: j, REST: h, Cards: cards, Edge: e, Prefix: "a2a"},
+		"a slash at the end":    {JSONRPC: j, REST: h, Cards: cards, Edge: e, Prefix: "/a2a/"},
+		"an encoded prefix":     {JSONRPC: j, REST: h, Cards: cards, Edge: e, Prefix: "/a%20b"},
+		"a prefix with a query": {JSONRPC: j, REST: h, Cards: cards, Edge: e, Prefix: "/a?b"},
 	} {
 		if _, err := server.New(o); err == nil {
 			t.Errorf("%s was accepted", name)
@@ -172,7 +174,7 @@ func TestLoopbackOnly(t *testing.T) {
 		{"localhost:8080", []string{""}, false},
 		{"localhost:8080", []string{"http://localhost", "https://evil.example"}, false},
 	} {
-		for _, path := range []string{"/tasks", "/livez", server.CardPath} {
+		for _, path := range []string{"/tasks", "/livez", binding.CardPath} {
 			r := httptest.NewRequest("GET", path, nil)
 			r.Host = tt.host
 			if tt.origin != nil {

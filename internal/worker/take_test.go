@@ -29,7 +29,7 @@ func prepared(t *testing.T) *attempt {
 	t.Helper()
 	st := memory.New(memory.Options{})
 	t.Cleanup(func() { _ = st.Close() })
-	agents, err := agent.NewRegistry(agent.Agent{Card: &a2a.AgentCard{}, Executor: mute{}})
+	agents, err := agent.NewRegistry(nil, agent.Agent{Card: &a2a.AgentCard{}, Executor: mute{}})
 	if err != nil {
 		t.Fatal(err)
 	}

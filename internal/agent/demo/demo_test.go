@@ -372,7 +372,7 @@ func TestCancelAgrees(t *testing.T) {
 
 func TestAgentIsRegistrable(t *testing.T) {
 	t.Parallel()
-	r, err := agent.NewRegistry(Agent())
+	r, err := agent.NewRegistry(nil, Agent())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,19 +18,22 @@ import (
 	"github.com/errand-a2a/errand/internal/task"
 )
 
-// New returns the handler of the base path.
-func New[F binding.Follower[engine.Frame]](e *binding.Edge, eng binding.Engine[engine.Call, engine.Reply, F]) http.Handler {
-	return &handler[F]{edge: e, engine: eng}
-}
-
-type handler[F binding.Follower[engine.Frame]] struct {
+// Handler serves the base path.
+type Handler[F binding.Follower[engine.Frame]] struct {
 	edge   *binding.Edge
 	engine binding.Engine[engine.Call, engine.Reply, F]
+	legacy binding.Legacy
 }
 
-// ServeHTTP answers one request. An error is HTTP 200 with an error object,
-// unless it says something to those who see HTTP alone (binding.Kind.Transport).
-func (h *handler[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// New returns the handler of the base path. legacy serves requests of 0.3.
+func New[F binding.Follower[engine.Frame]](e *binding.Edge, eng binding.Engine[engine.Call, engine.Reply, F], legacy binding.Legacy) *Handler[F] {
+	return &Handler[F]{edge: e, engine: eng, legacy: legacy}
+}
+
+// Serve answers one request to the agent that the path names, if it names one.
+// An error is HTTP 200 with an error object, unless it says something to those
+// who see HTTP alone (binding.Kind.Transport).
+func (h *Handler[F]) Serve(w http.ResponseWriter, r *http.Request, route string) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		h.fail(w, r, &request{}, binding.NotAllowed(r.Method, http.MethodPost))
@@ -44,21 +47,28 @@ func (h *handler[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// What is decoded is copied and so is the id: nothing points into the body
 	// once the engine has the request.
 	req, err := parse(*body)
+	legacy := false
 	if err == nil {
-		err = h.check(r, req)
+		req.route = route
+		legacy, err = h.check(r, req)
 	}
 	if err != nil {
 		h.edge.Release(body)
 		h.fail(w, r, req, err)
 		return
 	}
+	if legacy {
+		h.legacy.JSONRPC(w, r, route, *body)
+		h.edge.Release(body)
+		return
+	}
 	if req.method == sendStreamingMessage || req.method == subscribeToTask {
-		follow, err := h.prepareStream(r, req)
+		follow, err := h.prepareStream(w, r, req)
 		h.edge.Release(body)
 		h.stream(w, r, req, follow, err)
 		return
 	}
-	ask, err := h.prepare(r, req)
+	ask, err := h.prepare(w, r, req)
 	h.edge.Release(body) // a blocking call may last
 	var result []byte
 	if err == nil {
@@ -71,85 +81,105 @@ func (h *handler[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.edge.Write(w, http.StatusOK, binding.JSON, req.opening(`,"result":`), result, closing())
 }
 
-// check decides between versions and methods, before any parameter is read.
-func (h *handler[F]) check(r *http.Request, req *request) error {
-	version := binding.Version(r)
-	err := h.edge.CheckVersion(version)
+// check decides between versions and methods, before any parameter is read. It
+// reports whether this is a request of 0.3.
+func (h *Handler[F]) check(r *http.Request, req *request) (legacy bool, err error) {
+	said, err := h.edge.Dialect(binding.Version(r))
+	if err != nil {
+		return false, err
+	}
 	successor, legacy := successorOf(req.method)
-	if legacy && (err != nil || version == "") {
-		return binding.Legacy(req.method, successor)
-	}
-	// What was gone before 0.3 is unknown in every version, so none need be said.
-	if err != nil && (successor == "" || legacy || version != "") {
-		return err
-	}
+	legacy = legacy && h.legacy != nil
 	switch {
+	case legacy && said != binding.V1:
+		return true, nil
+	case said == binding.V03 && known(req.method):
+		return false, task.Errorf(a2a.ErrMethodNotFound, "there is no method %s in A2A 0.3; send A2A-Version: %s with it", binding.Quote(req.method), string(a2a.Version))
 	case known(req.method):
-		return nil
+		return false, h.edge.CheckUnsaid(said)
 	case successor != "":
-		return task.Errorf(a2a.ErrMethodNotFound, "there is no method %s in A2A 1.0; use %s", binding.Quote(req.method), successor)
+		return false, task.Errorf(a2a.ErrMethodNotFound, "there is no method %s in A2A 1.0; use %s", binding.Quote(req.method), successor)
 	}
-	return task.Errorf(a2a.ErrMethodNotFound, "there is no method %s", binding.Quote(req.method))
+	return false, task.Errorf(a2a.ErrMethodNotFound, "there is no method %s", binding.Quote(req.method))
+}
+
+// admit makes the call of a request to the agent that the path or the
+// parameters name, and tells the caller which extensions are active.
+func (h *Handler[F]) admit(w http.ResponseWriter, r *http.Request, req *request, tenant string) (engine.Call, error) {
+	route, err := binding.SameRoute(req.route, tenant)
+	if err != nil {
+		return engine.Call{}, err
+	}
+	call, err := h.engine.Admit(r.Context(), engine.Call{
+		Agent: route, Params: binding.Params(r.Header), Extensions: binding.Extensions(r.Header), Headers: r.Header,
+	})
+	if err == nil {
+		binding.Activated(w.Header(), call.Extensions)
+	}
+	return call, err
 }
 
 // answer asks the engine, with nothing left of the body.
 type answer func(context.Context) ([]byte, error)
 
 // prepare decodes an operation that has one answer.
-func (h *handler[F]) prepare(r *http.Request, req *request) (answer, error) {
+func (h *Handler[F]) prepare(w http.ResponseWriter, r *http.Request, req *request) (answer, error) {
 	switch req.method {
 	case sendMessage:
-		msg, call, err := decodeSend(r, req.params)
+		msg, call, err := h.decodeSend(w, r, req)
 		return func(ctx context.Context) ([]byte, error) {
 			reply, err := h.engine.Send(ctx, call, msg)
 			return reply.JSON, err
 		}, err
 	case getTask:
-		q, err := binding.DecodeGet(req.params)
-		return about(r, q, q.Tenant, err, h.engine.Get)
+		return prepareAbout(h, w, r, req, binding.DecodeGet, func(q *a2a.GetTaskRequest) string { return q.Tenant }, h.engine.Get)
 	case listTasks:
-		q, err := binding.DecodeList(req.params)
-		return about(r, q, q.Tenant, err, h.engine.List)
+		return prepareAbout(h, w, r, req, binding.DecodeList, func(q *a2a.ListTasksRequest) string { return q.Tenant }, h.engine.List)
 	case cancelTask:
-		q, err := binding.DecodeCancel(req.params)
-		return about(r, q, q.Tenant, err, h.engine.Cancel)
+		return prepareAbout(h, w, r, req, binding.DecodeCancel, func(q *a2a.CancelTaskRequest) string { return q.Tenant }, h.engine.Cancel)
 	}
 	tenant, err := binding.DecodeTenant(req.params)
-	if err == nil {
-		err = binding.CheckRoute(tenant)
+	if err != nil {
+		return nil, err
 	}
+	call, err := h.admit(w, r, req, tenant)
 	switch {
 	case err != nil:
 		return nil, err
 	case req.method == getExtendedAgentCard:
-		return nil, binding.ExtendedCardNotSupported()
+		return func(ctx context.Context) ([]byte, error) {
+			return h.engine.ExtendedCard(ctx, call, &a2a.GetExtendedAgentCardRequest{Tenant: tenant})
+		}, nil
 	}
 	return nil, binding.PushNotSupported()
 }
 
-// about is a question about tasks, to the agent that it names.
-func about[Q any](r *http.Request, q *Q, tenant string, err error, ask func(context.Context, engine.Call, *Q) ([]byte, error)) (answer, error) {
-	if err == nil {
-		err = binding.CheckRoute(tenant)
+// prepareAbout prepares a question about tasks.
+func prepareAbout[Q any, F binding.Follower[engine.Frame]](h *Handler[F], w http.ResponseWriter, r *http.Request, req *request,
+	decode func([]byte) (*Q, error), tenant func(*Q) string, ask func(context.Context, engine.Call, *Q) ([]byte, error)) (answer, error) {
+	q, err := decode(req.params)
+	if err != nil {
+		return nil, err
 	}
-	call := engine.Call{Params: binding.Params(r.Header)}
+	call, err := h.admit(w, r, req, tenant(q))
 	return func(ctx context.Context) ([]byte, error) { return ask(ctx, call, q) }, err
 }
 
-func decodeSend(r *http.Request, params []byte) (*a2a.SendMessageRequest, engine.Call, error) {
-	msg, err := binding.DecodeSend(params)
+func (h *Handler[F]) decodeSend(w http.ResponseWriter, r *http.Request, req *request) (*a2a.SendMessageRequest, engine.Call, error) {
+	msg, err := binding.DecodeSend(req.params)
 	if err != nil {
 		return nil, engine.Call{}, err
 	}
-	if err := binding.CheckRoute(msg.Tenant); err != nil {
-		return nil, engine.Call{}, err
+	call, err := h.admit(w, r, req, msg.Tenant)
+	if err != nil {
+		return nil, call, err
 	}
-	key, err := binding.Key(r.Header)
-	return msg, engine.Call{Key: key, Params: binding.Params(r.Header)}, err
+	call.Key, err = binding.Key(r.Header)
+	return msg, call, err
 }
 
 // stream runs an operation that answers with a stream.
-func (h *handler[F]) stream(w http.ResponseWriter, r *http.Request, req *request, follow func(context.Context) (F, error), err error) {
+func (h *Handler[F]) stream(w http.ResponseWriter, r *http.Request, req *request, follow func(context.Context) (F, error), err error) {
 	var f F
 	if err == nil {
 		f, err = follow(r.Context())
@@ -177,26 +207,26 @@ func (h *handler[F]) stream(w http.ResponseWriter, r *http.Request, req *request
 	}
 }
 
-func (h *handler[F]) prepareStream(r *http.Request, req *request) (func(context.Context) (F, error), error) {
+func (h *Handler[F]) prepareStream(w http.ResponseWriter, r *http.Request, req *request) (func(context.Context) (F, error), error) {
 	if req.method == sendStreamingMessage {
-		msg, call, err := decodeSend(r, req.params)
+		msg, call, err := h.decodeSend(w, r, req)
 		return func(ctx context.Context) (F, error) { return h.engine.Stream(ctx, call, msg) }, err
 	}
 	sub, err := binding.DecodeSubscribe(req.params)
 	if err != nil {
 		return nil, err
 	}
-	if err := binding.CheckRoute(sub.Tenant); err != nil {
+	call, err := h.admit(w, r, req, sub.Tenant)
+	if err != nil {
 		return nil, err
 	}
 	cursor, err := binding.Cursor(r.Header)
-	call := engine.Call{Params: binding.Params(r.Header)}
 	return func(ctx context.Context) (F, error) { return h.engine.Subscribe(ctx, call, sub, cursor) }, err
 }
 
 // fail answers with an error. To a streaming method that is a stream of this one
 // event: a2a-go's client takes anything else for a stream that ended well.
-func (h *handler[F]) fail(w http.ResponseWriter, r *http.Request, req *request, err error) {
+func (h *Handler[F]) fail(w http.ResponseWriter, r *http.Request, req *request, err error) {
 	f := h.edge.Explain(w, r, err)
 	f.Headers(w.Header())
 	if req.streaming() && !f.Transport {

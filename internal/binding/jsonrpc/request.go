@@ -75,6 +75,8 @@ const maxID = 1 << 10
 
 type request struct {
 	method string
+	// route is the agent that the path names, or nothing.
+	route string
 	// params points into the body: an object, or nothing.
 	params []byte
 	// id is as the client wrote it, so that no number loses digits on its way

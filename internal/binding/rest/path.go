@@ -91,7 +91,7 @@ func parse(path string) (target, error) {
 		return t, err
 	}
 	tenant, err := unescape(raw[0], "tenant")
-	if err != nil || reserved(tenant) {
+	if err != nil || task.ReservedRoute(tenant) {
 		return target{}, nil
 	}
 	t, found, err := match(raw[1:n])
@@ -100,15 +100,6 @@ func parse(path string) (target, error) {
 	}
 	t.tenant = tenant
 	return t, err
-}
-
-// reserved first segments name no agent.
-func reserved(segment string) bool {
-	switch segment {
-	case "v1", "agents", "tasks", "admin", "console", "mcp", "metrics", "livez", "readyz", "extendedAgentCard", ".well-known":
-		return true
-	}
-	return false
 }
 
 func match(raw []string) (t target, found bool, err error) {

@@ -20,29 +20,41 @@ import (
 	"github.com/errand-a2a/errand/internal/task"
 )
 
-// New returns the handler of every path below the base path.
-func New[F binding.Follower[engine.Frame]](e *binding.Edge, eng binding.Engine[engine.Call, engine.Reply, F]) http.Handler {
-	return &handler[F]{edge: e, engine: eng}
-}
-
-type handler[F binding.Follower[engine.Frame]] struct {
+// Handler serves every path below a base path.
+type Handler[F binding.Follower[engine.Frame]] struct {
 	edge   *binding.Edge
 	engine binding.Engine[engine.Call, engine.Reply, F]
+	legacy binding.Legacy
+}
+
+// New returns the handler of every path below a base path. legacy serves those
+// of 0.3.
+func New[F binding.Follower[engine.Frame]](e *binding.Edge, eng binding.Engine[engine.Call, engine.Reply, F], legacy binding.Legacy) *Handler[F] {
+	return &Handler[F]{edge: e, engine: eng, legacy: legacy}
 }
 
 // ask is one request on its way through the handler.
 type ask struct {
 	target
 	query url.Values
+	// route is the agent that the base path names, or nothing.
+	route string
 	call  engine.Call
 }
 
-func (h *handler[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a, err := h.check(w, r)
+// Serve answers one request to the agent that the base path names, if it names
+// one. path is what follows the base path, escaped as it was sent.
+func (h *Handler[F]) Serve(w http.ResponseWriter, r *http.Request, route, path string) {
+	a, legacy, err := h.check(w, r, path)
 	if err != nil {
 		h.edge.Refuse(w, r, err)
 		return
 	}
+	if legacy {
+		h.legacy.REST(w, r, route, path)
+		return
+	}
+	a.route = route
 	switch a.resource {
 	case messageStream, taskSubscribe:
 		h.stream(w, r, a)
@@ -57,48 +69,58 @@ func (h *handler[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // check finds out what is asked for, and in which version.
-func (h *handler[F]) check(w http.ResponseWriter, r *http.Request) (*ask, error) {
-	path := r.URL.EscapedPath()
+func (h *Handler[F]) check(w http.ResponseWriter, r *http.Request, path string) (a *ask, legacy bool, err error) {
 	t, err := parse(path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	version := binding.Version(r)
-	if t.resource == nothing {
-		if rest, ok := strings.CutPrefix(path, "/v1/"); ok && version == "" {
-			return nil, binding.Legacy(path, binding.Quote("/"+rest))
-		}
-		return nil, task.Errorf(binding.ErrNoSuchPath, "there is nothing at the path %s", binding.Quote(r.URL.Path))
-	}
-	if !t.resource.allows(r.Method) {
+	said, err := h.edge.Dialect(binding.Version(r))
+	rest, older := strings.CutPrefix(path, "/v1/")
+	switch {
+	case older && h.legacy != nil && said != binding.V1:
+		return nil, err == nil, err
+	case older:
+		return nil, false, task.Errorf(binding.ErrNoSuchPath, "there is nothing at the path %s in A2A 1.0; use %s", binding.Quote(r.URL.Path), binding.Quote("/"+rest))
+	case t.resource == nothing:
+		return nil, false, task.Errorf(binding.ErrNoSuchPath, "there is nothing at the path %s", binding.Quote(r.URL.Path))
+	case !t.resource.allows(r.Method):
 		w.Header().Set("Allow", t.resource.allow())
-		return nil, binding.NotAllowed(r.Method, t.resource.allow())
+		return nil, false, binding.NotAllowed(r.Method, t.resource.allow())
+	case said == binding.V03:
+		err = task.Errorf(a2a.ErrVersionNotSupported, "the path %s belongs to A2A 1.0; send A2A-Version: %s with it", binding.Quote(r.URL.Path), string(a2a.Version))
+	case err == nil:
+		err = h.edge.CheckUnsaid(said)
 	}
-	if err := h.edge.CheckVersion(version); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, false, err
 	}
-	a := &ask{target: t, call: engine.Call{Params: binding.Params(r.Header)}}
-	if a.query, err = binding.ParseQuery(r.URL.RawQuery); err != nil {
-		return nil, err
-	}
-	return a, nil
+	a = &ask{target: t}
+	a.query, err = binding.ParseQuery(r.URL.RawQuery)
+	return a, false, err
 }
 
-// route checks the agent that the path, the query and the body name.
-func (a *ask) route(inBody string) error {
+// admit makes the call to the agent that the paths, the query and the body
+// name, and tells the caller which extensions are active.
+func (h *Handler[F]) admit(w http.ResponseWriter, r *http.Request, a *ask, inBody string) error {
 	inQuery, err := binding.TenantOf(a.query)
 	if err != nil {
 		return err
 	}
-	name, err := binding.SameRoute(a.tenant, inQuery, inBody)
+	name, err := binding.SameRoute(a.route, a.tenant, inQuery, inBody)
 	if err != nil {
 		return err
 	}
-	return binding.CheckRoute(name)
+	a.call, err = h.engine.Admit(r.Context(), engine.Call{
+		Agent: name, Params: binding.Params(r.Header), Extensions: binding.Extensions(r.Header), Headers: r.Header,
+	})
+	if err == nil {
+		binding.Activated(w.Header(), a.call.Extensions)
+	}
+	return err
 }
 
 // answer runs an operation that has one answer.
-func (h *handler[F]) answer(w http.ResponseWriter, r *http.Request, a *ask) ([]byte, error) {
+func (h *Handler[F]) answer(w http.ResponseWriter, r *http.Request, a *ask) ([]byte, error) {
 	ctx := r.Context()
 	switch a.resource {
 	case messageSend:
@@ -113,12 +135,12 @@ func (h *handler[F]) answer(w http.ResponseWriter, r *http.Request, a *ask) ([]b
 		if err != nil {
 			return nil, err
 		}
-		if err := a.route(req.Tenant); err != nil {
+		if err := h.admit(w, r, a, req.Tenant); err != nil {
 			return nil, err
 		}
 		return h.engine.Cancel(ctx, a.call, req)
 	}
-	if err := a.route(""); err != nil {
+	if err := h.admit(w, r, a, ""); err != nil {
 		return nil, err
 	}
 	switch a.resource {
@@ -127,7 +149,7 @@ func (h *handler[F]) answer(w http.ResponseWriter, r *http.Request, a *ask) ([]b
 	case taskList:
 		return query(ctx, a, h.engine.List, binding.ListOf)
 	case extendedCard:
-		return nil, binding.ExtendedCardNotSupported()
+		return h.engine.ExtendedCard(ctx, a.call, &a2a.GetExtendedAgentCardRequest{Tenant: a.call.Agent})
 	}
 	return nil, binding.PushNotSupported()
 }
@@ -153,12 +175,12 @@ func readBody[Q any](e *binding.Edge, w http.ResponseWriter, r *http.Request, de
 	return decode(*body)
 }
 
-func (h *handler[F]) message(w http.ResponseWriter, r *http.Request, a *ask) (*a2a.SendMessageRequest, error) {
+func (h *Handler[F]) message(w http.ResponseWriter, r *http.Request, a *ask) (*a2a.SendMessageRequest, error) {
 	msg, err := readBody(h.edge, w, r, binding.DecodeSend)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.route(msg.Tenant); err != nil {
+	if err := h.admit(w, r, a, msg.Tenant); err != nil {
 		return nil, err
 	}
 	a.call.Key, err = binding.Key(r.Header)
@@ -167,7 +189,7 @@ func (h *handler[F]) message(w http.ResponseWriter, r *http.Request, a *ask) (*a
 
 // stream runs an operation that answers with a stream. Until its first event it
 // can still be answered with an error and its own status.
-func (h *handler[F]) stream(w http.ResponseWriter, r *http.Request, a *ask) {
+func (h *Handler[F]) stream(w http.ResponseWriter, r *http.Request, a *ask) {
 	f, resumed, err := h.follow(w, r, a)
 	if err != nil {
 		h.edge.Refuse(w, r, err)
@@ -192,7 +214,7 @@ func (h *handler[F]) stream(w http.ResponseWriter, r *http.Request, a *ask) {
 	}
 }
 
-func (h *handler[F]) follow(w http.ResponseWriter, r *http.Request, a *ask) (f F, resumed bool, err error) {
+func (h *Handler[F]) follow(w http.ResponseWriter, r *http.Request, a *ask) (f F, resumed bool, err error) {
 	if a.resource == messageStream {
 		msg, err := h.message(w, r, a)
 		if err != nil {
@@ -205,7 +227,7 @@ func (h *handler[F]) follow(w http.ResponseWriter, r *http.Request, a *ask) (f F
 	if err != nil {
 		return f, false, err
 	}
-	if err := a.route(req.Tenant); err != nil {
+	if err := h.admit(w, r, a, req.Tenant); err != nil {
 		return f, false, err
 	}
 	cursor, err := binding.Cursor(r.Header)

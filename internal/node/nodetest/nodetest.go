@@ -102,7 +102,7 @@ func New(tb TB, o Options) *World {
 		agents = append(agents, w.entry(name))
 	}
 	var err error
-	if w.Agents, err = agent.NewRegistry(agents...); err != nil {
+	if w.Agents, err = agent.NewRegistry(nil, agents...); err != nil {
 		tb.Fatalf("registry: %v", err)
 	}
 	w.Hub = live.NewHub(o.Live)

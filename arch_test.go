@@ -70,7 +70,7 @@ prove -> node task sse netguard bus record store live agent auth store/* bus/* c
 prove -> engine worker push admin binding binding/* dispatch mcp console server
 
 # never shipped
-./bench ./hack                          -> anything
+./bench ./hack ./interop                -> anything
 `
 
 // pureRooms are all that may not import telemetry, and the only rule about who may.

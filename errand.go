@@ -64,6 +64,7 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 	}
 	n := node.Options{
 		Store: st, PublicURL: o.PublicURL, KeyTTL: o.KeyTTL, Logger: o.Logger,
+		Origins: o.CORSOrigins, Codec: o.ContextCodec,
 	}
 	for _, a := range agents {
 		n.Agents = append(n.Agents, a.entry())
@@ -75,6 +76,7 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 		}
 	}
 	n.Engine.Event = o.MaxEvent
+	n.Worker.Intercept, n.Worker.OnPanic = o.ExecutorContextInterceptors, o.PanicHandler
 	n.Worker.ID = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
 	n.Worker.Lease, n.Worker.Shutdown = o.Lease, o.ShutdownTimeout
 	n.Worker.Limits.Event, n.Worker.Limits.Task = o.MaxEvent, o.MaxTask

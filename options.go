@@ -64,6 +64,20 @@ type Options struct {
 	// name that has none; any other error refuses a call with 503 and fails an
 	// attempt. 64 executions of a name run at a time.
 	Resolve func(ctx context.Context, tenant, name string) (Agent, error)
+	// CORSOrigins are the origins whose pages may call the handler from a
+	// browser, as in https://app.example.com, or "*" alone for all. By default
+	// there are none, and a browser keeps pages of other origins away.
+	CORSOrigins []string
+	// ContextCodec carries values of the context of a call, which a middleware or
+	// an interceptor has put there, to the executor, as a2asrv's does in cluster
+	// mode. What Encode returns is stored with the turn as JSON.
+	ContextCodec a2asrv.ContextCodec
+	// ExecutorContextInterceptors may change what an executor is called with, in
+	// every attempt. An error fails the attempt.
+	ExecutorContextInterceptors []a2asrv.ExecutorContextInterceptor
+	// PanicHandler makes the error of an attempt whose executor panicked. The
+	// stack is kept for the operator either way.
+	PanicHandler func(p any) error
 	// Logger receives what operators need to know; default slog.Default().
 	Logger *slog.Logger
 }

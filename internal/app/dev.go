@@ -29,6 +29,8 @@ type Dev struct {
 	Version string
 	// Listen is a loopback address with a port; 0 takes a free one.
 	Listen string
+	// Origins are those whose pages may call the server from a browser.
+	Origins []string
 	// Store is sqlite:PATH or memory:.
 	Store string
 	// MaxAttempts and MaxLosses replace the defaults of the retry policy; 0
@@ -99,7 +101,7 @@ func (d Dev) node(ctx context.Context, st node.Store, addr net.Addr) (*node.Node
 	if d.MaxLosses > 0 {
 		a.Policy.Retry.MaxLosses = d.MaxLosses
 	}
-	o := node.Options{Store: st, Agents: []agent.Agent{a}, PublicURL: url, LoopbackOnly: true, Logger: d.Log}
+	o := node.Options{Store: st, Agents: []agent.Agent{a}, PublicURL: url, Origins: d.Origins, LoopbackOnly: true, Logger: d.Log}
 	o.Worker.ID = workerID()
 	o.Worker.Shutdown = drainTime
 	n, err := node.New(ctx, o)

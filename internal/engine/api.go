@@ -50,4 +50,7 @@ type Frame struct {
 	// Event is a StreamResponse: exactly one of task, message, statusUpdate,
 	// artifactUpdate. It is shared by all followers: do not modify it.
 	Event []byte
+	// Shared is where a binding leaves its own form of the event for the other
+	// followers; nil: there are none who get this frame.
+	Shared *record.Shared
 }

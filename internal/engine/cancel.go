@@ -29,7 +29,7 @@ func (e *Engine) Cancel(ctx context.Context, call Call, req *a2a.CancelTaskReque
 	}
 	c := &cancellation{e: e, ref: head.Ref, agent: head.Agent, lis: e.Hub.Listen(head.Ref)}
 	defer c.lis.Close()
-	data, err := e.request(ctx, call, req.Tenant, req.Metadata)
+	data, err := e.request(ctx, call, req.Metadata)
 	if err != nil {
 		return nil, err
 	}

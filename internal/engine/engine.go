@@ -176,8 +176,8 @@ func (e *Engine) open(ctx context.Context, ref task.Ref) (store.Head, *task.Stat
 }
 
 // request is what the executor gets of a call besides the message.
-func (e *Engine) request(ctx context.Context, call Call, route string, metadata map[string]any) (record.Request, error) {
-	r := record.Request{Metadata: metadata, Params: call.Params, Route: route, Extensions: call.Extensions, User: call.User}
+func (e *Engine) request(ctx context.Context, call Call, metadata map[string]any) (record.Request, error) {
+	r := record.Request{Metadata: metadata, Params: call.Params, Extensions: call.Extensions, User: call.User}
 	if e.Codec == nil {
 		return r, nil
 	}

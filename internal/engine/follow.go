@@ -218,13 +218,13 @@ func (f *Follower) gather(ctx context.Context) ([]Frame, error) {
 	}
 	tails, lagged := f.lis.Take()
 	for _, t := range tails {
-		for _, r := range t.Records {
+		for n, r := range t.Records {
 			switch {
 			case r.Seq <= f.cursor:
 			case r.Seq != f.cursor+1:
 				f.behind = true
 			default:
-				frames = f.give(frames, r)
+				frames = f.give(frames, r, t.Shared(n))
 			}
 			if f.behind || f.done != nil {
 				break
@@ -259,7 +259,7 @@ func (f *Follower) read(ctx context.Context) ([]Frame, error) {
 		}
 		for _, r := range recs {
 			if r.Seq > f.cursor && f.done == nil {
-				frames = f.give(frames, r)
+				frames = f.give(frames, r, nil)
 			}
 		}
 	}
@@ -271,7 +271,7 @@ func (f *Follower) read(ctx context.Context) ([]Frame, error) {
 }
 
 // give takes the record after the cursor, unless the stream ends before it.
-func (f *Follower) give(frames []Frame, r record.Record) []Frame {
+func (f *Follower) give(frames []Frame, r record.Record, shared *record.Shared) []Frame {
 	if f.turn > 0 && r.Turn > f.turn {
 		f.done = io.EOF
 		return frames
@@ -283,7 +283,7 @@ func (f *Follower) give(frames []Frame, r record.Record) []Frame {
 			f.done = turnCanceled(f.ref.ID, a2a.TaskStateUnspecified)
 		}
 	}
-	return append(frames, Frame{Seq: r.Seq, Event: r.Event})
+	return append(frames, Frame{Seq: r.Seq, Event: r.Event, Shared: shared})
 }
 
 // checkTurn ends the stream when its turn has and everything was given.

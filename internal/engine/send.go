@@ -66,7 +66,7 @@ func (e *Engine) accept(ctx context.Context, call Call, req *a2a.SendMessageRequ
 		return nil, err
 	}
 	d := &draft{call: call, agent: call.agent, req: req, whole: whole}
-	if d.data, err = e.request(ctx, call, req.Tenant, req.Metadata); err != nil {
+	if d.data, err = e.request(ctx, call, req.Metadata); err != nil {
 		return nil, err
 	}
 	if req.Config != nil {

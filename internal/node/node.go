@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/binding"
 	"github.com/errand-a2a/errand/internal/binding/jsonrpc"
 	"github.com/errand-a2a/errand/internal/binding/rest"
+	"github.com/errand-a2a/errand/internal/binding/v03"
 	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/live"
 	"github.com/errand-a2a/errand/internal/server"
@@ -38,6 +40,10 @@ type Options struct {
 	PublicURL string
 	// Prefix is the path that the handler is mounted under, where nobody strips it.
 	Prefix string
+	// Origins may call the node from pages in a browser.
+	Origins []string
+	// Codec carries values of a caller's context to the executor.
+	Codec a2asrv.ContextCodec
 	// LoopbackOnly refuses requests with a Host or Origin of elsewhere.
 	LoopbackOnly bool
 
@@ -90,14 +96,18 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	}
 	n := &Node{o: o, agents: agents, hub: live.NewHub(o.Followed), ran: make(chan struct{})}
 	w := o.Worker
+	var codec engine.ContextCodec // nil, and not an interface around nil
 	w.Queue, w.Reader, w.Hub, w.Agents = o.Store, o.Store, n.hub, agents
 	if w.Logger == nil {
 		w.Logger = o.Logger
 	}
+	if o.Codec != nil {
+		w.Codec, codec = o.Codec, o.Codec
+	}
 	n.worker = worker.New(w)
 	n.engine = engine.New(engine.Options{
 		Intake: o.Store, Reader: o.Store, Hub: n.hub, Agents: agents, Worker: n.worker,
-		TokenKey: key, RenderCard: n.renderCard, Gate: n.gate, Stopped: n.ran, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
+		TokenKey: key, RenderCard: n.renderCard, Codec: codec, Gate: n.gate, Stopped: n.ran, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
 	})
 	return n, n.serve()
 }
@@ -114,10 +124,11 @@ func (n *Node) serve() error {
 	if err != nil {
 		return fmt.Errorf("agent cards: %w", err)
 	}
+	older := v03.New[*engine.Follower](edge, n.engine)
 	n.handler, err = server.New(server.Options{
-		JSONRPC: jsonrpc.New[*engine.Follower](edge, n.engine, nil),
-		REST:    rest.New[*engine.Follower](edge, n.engine, nil),
-		Cards:   cards, Edge: edge, Prefix: n.o.Prefix, Ready: n.ready,
+		JSONRPC: jsonrpc.New[*engine.Follower](edge, n.engine, older),
+		REST:    rest.New[*engine.Follower](edge, n.engine, older),
+		Cards:   cards, Edge: edge, Prefix: n.o.Prefix, Origins: n.o.Origins, Ready: n.ready,
 		LoopbackOnly: n.o.LoopbackOnly, Log: n.o.Logger,
 	})
 	if err != nil {
@@ -146,7 +157,7 @@ func (n *Node) cards(edge *binding.Edge) (*binding.Cards, error) {
 }
 
 func (n *Node) cardOptions() binding.CardOptions {
-	return binding.CardOptions{PublicURL: n.o.PublicURL}
+	return binding.CardOptions{PublicURL: n.o.PublicURL, Render: v03.RenderCard}
 }
 
 func (n *Node) renderCard(name string, card *a2a.AgentCard) ([]byte, error) {

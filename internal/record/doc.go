@@ -23,6 +23,8 @@ var (
 	ErrFormat = errors.New("unknown format number")
 	// ErrCorrupt: the bytes are not what was written.
 	ErrCorrupt = errors.New("corrupt record")
+
+	errConversion = errors.New("the conversion of the event did not come to its end")
 )
 
 // Record is one entry of a task's log.

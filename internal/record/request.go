@@ -16,8 +16,6 @@ type Request struct {
 	Metadata map[string]any `json:"metadata,omitempty"`
 	// Params are the allow-listed service parameters.
 	Params map[string][]string `json:"params,omitempty"`
-	// Route is the wire's tenant field.
-	Route string `json:"route,omitempty"`
 	// Extensions are the active ones.
 	Extensions []string `json:"extensions,omitempty"`
 	// Accepts are the media types that the caller accepts.
@@ -65,7 +63,7 @@ func EncodeRequest(r Request) ([]byte, error) {
 }
 
 func (r *Request) empty() bool {
-	return len(r.Metadata) == 0 && len(r.Params) == 0 && r.Route == "" && len(r.Extensions) == 0 && len(r.Accepts) == 0 &&
+	return len(r.Metadata) == 0 && len(r.Params) == 0 && len(r.Extensions) == 0 && len(r.Accepts) == 0 &&
 		r.User == nil && len(r.Context) == 0 && r.Parked == a2a.TaskStateUnspecified
 }
 

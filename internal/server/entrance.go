@@ -32,7 +32,9 @@ func (h *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = h.name.next()
 	}
 	w.Header()[binding.RequestID] = []string{id}
-	h.edge.Begin(w, r)
+	if !isGRPC(r) { // whose calls may have bodies that last; its binding looks after the others
+		h.edge.Begin(w, r)
+	}
 	seen := &observed{ResponseWriter: w}
 	start := time.Now()
 	defer func() {

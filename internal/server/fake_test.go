@@ -188,6 +188,12 @@ func build(t testing.TB, f *fake, b binding.Options, o server.Options) http.Hand
 	return h
 }
 
+// fill puts in what is required.
+func fill(e *binding.Edge, o server.Options) server.Options {
+	o.Edge, o.Cards, o.JSONRPC, o.REST, o.Log = e, &binding.Cards{}, jsonrpc.New(e, &fake{}, nil), rest.New(e, &fake{}, nil), silent()
+	return o
+}
+
 func setup(t testing.TB, f *fake) http.Handler {
 	return build(t, f, binding.Options{}, server.Options{})
 }

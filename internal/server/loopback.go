@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/errand-a2a/errand/internal/binding"
@@ -16,7 +17,7 @@ import (
 // loopbackOnly refuses what a listener on a loopback address still lets in. A
 // page may have a name of its own point to 127.0.0.1 (DNS rebinding): then the
 // Host is foreign. Or it posts to localhost directly: then the Origin is.
-func loopbackOnly(e *binding.Edge, next http.Handler) http.Handler {
+func loopbackOnly(e *binding.Edge, origins []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLoopback(r.Host) {
 			e.Refuse(w, r, task.Errorf(binding.ErrForbidden,
@@ -24,7 +25,7 @@ func loopbackOnly(e *binding.Edge, next http.Handler) http.Handler {
 			return
 		}
 		for _, origin := range r.Header["Origin"] {
-			if !isLoopbackOrigin(origin) {
+			if !isLoopbackOrigin(origin) && !slices.Contains(origins, origin) && !slices.Contains(origins, "*") {
 				e.Refuse(w, r, task.Errorf(binding.ErrForbidden,
 					"this server answers pages of this machine only, not of Origin %s", binding.Quote(origin)))
 				return

@@ -49,6 +49,8 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, o ServeOptions)
 		IdleTimeout:       o.IdleTimeout,
 		// net/http grants 4 KiB more than it is told.
 		MaxHeaderBytes: max(o.MaxHeader-4<<10, 1),
+		Protocols:      protocols(),
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingPatience},
 		BaseContext:    func(net.Listener) context.Context { return base },
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
@@ -60,6 +62,24 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, o ServeOptions)
 		return errors.Join(fmt.Errorf("serve %s: %w", ln.Addr(), err), srv.Close())
 	}
 	return <-stopped
+}
+
+// What an HTTP/2 connection may have: so many requests at once, and so long a
+// silence before it is asked whether it is still there, and until it answers.
+const (
+	maxStreams   = 1000
+	pingAfter    = 15 * time.Second
+	pingPatience = 15 * time.Second
+)
+
+// protocols are all that there are: HTTP/2 without TLS too, which is what gRPC
+// speaks where nothing is encrypted.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // shutdown always ends, whatever the handlers do.

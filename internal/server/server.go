@@ -35,6 +35,9 @@ type Options struct {
 	REST    REST
 	Cards   *binding.Cards
 	Edge    *binding.Edge
+	// GRPC serves the HTTP/2 requests of gRPC, whose paths begin at the root
+	// whatever the prefix is; nil: they are refused like any other.
+	GRPC http.Handler
 	// Prefix is the base path under which all of this is mounted, as in /a2a. It
 	// is empty at the root, and where the caller strips the prefix itself.
 	Prefix string
@@ -43,6 +46,9 @@ type Options struct {
 	Ready Ready
 	// ReadyTimeout bounds the question; default 2 s.
 	ReadyTimeout time.Duration
+	// Origins are those whose pages may call the server from a browser (CORS), or
+	// * for all; empty: none but its own.
+	Origins []string
 	// LoopbackOnly refuses requests that were not meant for this machine alone: a
 	// page in a browser must not reach an agent that asks for no credentials.
 	LoopbackOnly bool
@@ -58,6 +64,9 @@ func New(o Options) (http.Handler, error) {
 	if o.Prefix != "" && (!strings.HasPrefix(o.Prefix, "/") || strings.HasSuffix(o.Prefix, "/") || strings.ContainsAny(o.Prefix, "%?#")) {
 		return nil, fmt.Errorf("server: prefix %q: want /path without a slash at its end", o.Prefix)
 	}
+	if err := checkOrigins(o.Origins); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	if o.ReadyTimeout <= 0 {
 		o.ReadyTimeout = 2 * time.Second
 	}
@@ -69,7 +78,10 @@ func New(o Options) (http.Handler, error) {
 		h = prefixed(o, h)
 	}
 	if o.LoopbackOnly {
-		h = loopbackOnly(o.Edge, h)
+		h = loopbackOnly(o.Edge, o.Origins, h)
+	}
+	if len(o.Origins) > 0 {
+		h = withCORS(o.Origins, h)
 	}
 	return &entrance{log: o.Log, edge: o.Edge, next: h, name: newNamer()}, nil
 }

@@ -20,9 +20,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/errand-a2a/errand/internal/binding"
-	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/binding/jsonrpc"
 	"github.com/errand-a2a/errand/internal/binding/rest"
+	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/server"
 )
 

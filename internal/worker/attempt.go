@@ -42,6 +42,7 @@ type attempt struct {
 	turn    *task.Turn
 	state   *task.State // with everything accepted, committed or not
 	view    *view       // the state as executors see it
+	world   *world      // what Execute was called with
 	pending []record.Record
 	bytes   int // of pending and of what is being committed
 	flight  int // records being committed

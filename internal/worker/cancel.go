@@ -94,11 +94,16 @@ func (at *attempt) startCancel(data []byte) {
 	at.mu.Lock()
 	at.cancel = cancelRun{running: true, grace: time.After(at.agent.Policy.CancelGrace)}
 	at.mu.Unlock()
-	ctx, ec := at.executorContext(at.ctx, nil, req)
 	go func() {
 		res := result{err: errExited}
 		defer func() { at.cancelReturned(res) }()
-		res = at.iterate(func() events { return at.agent.Executor.Cancel(ctx, ec) })
+		res = at.iterate(func() (events, error) {
+			wd, err := at.enterWorld(at.ctx, nil, req)
+			if err != nil {
+				return nil, err
+			}
+			return at.agent.Executor.Cancel(wd.ctx, wd.ec), nil
+		})
 	}()
 }
 

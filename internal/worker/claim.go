@@ -27,6 +27,49 @@ func (w *Worker) claimLoop(ctx context.Context, name string) {
 	}
 }
 
+// censusPage bounds the names that are asked for at once.
+const censusPage = 256
+
+// claimOthersLoop does the same for the agents beyond the fixed set, whose
+// names only the store knows: a name that was never used here may have work
+// that another process has accepted.
+func (w *Worker) claimOthersLoop(ctx context.Context) {
+	poll := time.NewTicker(w.o.Poll)
+	defer poll.Stop()
+	for {
+		w.claimOthers(ctx)
+		select {
+		case <-w.others:
+		case <-poll.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *Worker) claimOthers(ctx context.Context) {
+	for after := ""; ctx.Err() == nil; {
+		names, err := w.o.Census.Waiting(ctx, after, censusPage)
+		if err != nil {
+			if ctx.Err() == nil {
+				w.o.Logger.Warn("cannot ask which agents have work; trying again", "error", err)
+			}
+			return
+		}
+		for _, name := range names {
+			if _, fixed := w.bells[name]; fixed {
+				continue
+			}
+			for w.claim(ctx, name) && ctx.Err() == nil {
+			}
+		}
+		if len(names) < censusPage {
+			return
+		}
+		after = names[len(names)-1]
+	}
+}
+
 // mostClaims bounds one claim, and what the bell counts as waiting.
 const mostClaims = 64
 
@@ -65,9 +108,13 @@ func (w *Worker) claim(ctx context.Context, name string) bool {
 func (w *Worker) reserveWaiting(name string) int {
 	w.mu.Lock()
 	want := max(w.waiting[name], 1)
+	_, fixed := w.bells[name]
 	w.mu.Unlock()
+	if !fixed {
+		want = claimOthersAtOnce
+	}
 	n := w.reserve(name, want)
-	if n > 0 {
+	if n > 0 && fixed {
 		w.mu.Lock()
 		w.waiting[name] = max(w.waiting[name]-n, 0)
 		w.mu.Unlock()
@@ -75,9 +122,17 @@ func (w *Worker) reserveWaiting(name string) int {
 	return n
 }
 
-// note counts items that may be waiting for a claim.
+// claimOthersAtOnce is how many items of an agent beyond the fixed set are
+// claimed at once. The store says that it has some, and not how many.
+const claimOthersAtOnce = 8
+
+// note counts items that may be waiting for a claim. Those of agents beyond the
+// fixed set are not counted: their names are without a bound.
 func (w *Worker) note(name string, items int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if _, fixed := w.bells[name]; !fixed {
+		return
+	}
 	w.waiting[name] = min(w.waiting[name]+items, mostClaims)
 }

@@ -3,7 +3,6 @@
 package worker
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +13,6 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
-	"github.com/errand-a2a/errand/internal/agent"
-	"github.com/errand-a2a/errand/internal/record"
 	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/task"
 )
@@ -31,9 +28,15 @@ func (at *attempt) execute() {
 		at.mu.Unlock()
 		at.signal()
 	}()
-	res = at.iterate(func() events {
-		ctx, ec := at.executorContext(at.ctx, at.turn.Message, at.req)
-		return at.agent.Executor.Execute(ctx, ec)
+	res = at.iterate(func() (events, error) {
+		wd, err := at.enterWorld(at.ctx, at.turn.Message, at.req)
+		if err != nil {
+			return nil, err
+		}
+		at.mu.Lock()
+		at.world = wd
+		at.mu.Unlock()
+		return at.agent.Executor.Execute(wd.ctx, wd.ec), nil
 	})
 }
 
@@ -42,15 +45,20 @@ var errExited = errors.New("the executor ended its goroutine")
 
 // iterate feeds an iterator of the executor into the attempt. A panic is an
 // error with a stack.
-func (at *attempt) iterate(begin func() events) (res result) {
+func (at *attempt) iterate(begin func() (events, error)) (res result) {
 	defer func() {
 		if p := recover(); p != nil {
-			res = result{err: fmt.Errorf("panic: %v", p), stack: string(debug.Stack())}
+			stack := string(debug.Stack())
+			res = result{err: at.w.panicked(p), stack: stack}
 		}
 	}()
+	all, err := begin()
+	if err != nil {
+		return result{err: err}
+	}
 	// Called as a function: an iterator that goes on after its end is refused
 	// event by event, where a range statement would make it panic.
-	begin()(func(ev a2a.Event, err error) bool {
+	all(func(ev a2a.Event, err error) bool {
 		switch {
 		case res.err != nil:
 			return false
@@ -65,25 +73,17 @@ func (at *attempt) iterate(begin func() events) (res result) {
 	return res
 }
 
-// executorContext restores on this worker what the caller had.
-func (at *attempt) executorContext(ctx context.Context, msg *a2a.Message, req record.Request) (context.Context, *a2asrv.ExecutorContext) {
-	params := a2asrv.NewServiceParams(req.Params)
-	user := &a2asrv.User{Name: at.ref.Principal, Authenticated: at.ref.Principal != ""}
-	ctx, call := a2asrv.NewCallContext(ctx, params)
-	call.User = user
-	ctx = agent.WithRun(ctx, &agent.Run{Attempt: at.claim.Attempt, Report: at.report})
-	ec := &a2asrv.ExecutorContext{
-		Message: msg, TaskID: a2a.TaskID(at.ref.ID), ContextID: at.claim.Head.ContextID,
-		Metadata: req.Metadata, User: user, ServiceParams: params, Tenant: req.Route,
-	}
-	if at.claim.Attempt > 1 || at.claim.Item.Turn > 1 || at.claim.Item.Kind == store.CancelItem || msg == nil {
-		at.mu.Lock()
-		defer at.mu.Unlock()
-		if at.state.Exists() {
-			ec.StoredTask = at.view.task(at.state)
+// panicked makes an error of a panic; the application may have its own.
+func (w *Worker) panicked(p any) (err error) {
+	defer func() {
+		if recover() != nil || err == nil {
+			err = fmt.Errorf("panic: %v", p)
 		}
+	}()
+	if w.o.OnPanic != nil {
+		return w.o.OnPanic(p)
 	}
-	return ctx, ec
+	return nil
 }
 
 // limitTimer fires when a timeout of the policy may have come; nil and a
@@ -151,9 +151,18 @@ func (at *attempt) cleanup(done <-chan struct{}) {
 			at.log().Error("panic in Cleanup", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	ctx, ec := at.executorContext(at.ctx, at.turn.Message, at.req)
+	at.mu.Lock()
+	wd := at.world
+	at.mu.Unlock()
+	if wd == nil { // a cancel item, or the executor was never entered
+		var err error
+		if wd, err = at.enterWorld(at.ctx, at.turn.Message, at.req); err != nil {
+			at.log().Error("cannot restore the caller's context for Cleanup", "error", err)
+			return
+		}
+	}
 	result, err := at.outcome()
-	cleaner.Cleanup(ctx, ec, result, err)
+	cleaner.Cleanup(wd.ctx, wd.ec, result, err)
 }
 
 // await waits for the executor, as long as the grace period.

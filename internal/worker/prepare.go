@@ -85,6 +85,18 @@ func (at *attempt) loadState() error {
 	if err != nil {
 		return fmt.Errorf("load task: %w", err)
 	}
+	if at.state, err = unfold(st); err != nil {
+		return err
+	}
+	if at.state.Seq != h.LastSeq {
+		return fmt.Errorf("the log ends at %d, the claim said %d", at.state.Seq, h.LastSeq)
+	}
+	at.view = &view{}
+	return nil
+}
+
+// unfold makes the task of what is stored.
+func unfold(st store.Stored) (*task.State, error) {
 	var snapshot []byte
 	if st.Snapshot != nil {
 		snapshot = st.Snapshot.Body
@@ -93,14 +105,7 @@ func (at *attempt) loadState() error {
 	for i, b := range st.Tail {
 		tail[i] = b.Body
 	}
-	if at.state, err = record.Open(h.ID, h.ContextID, snapshot, tail); err != nil {
-		return err
-	}
-	if at.state.Seq != h.LastSeq {
-		return fmt.Errorf("the log ends at %d, the claim said %d", at.state.Seq, h.LastSeq)
-	}
-	at.view = &view{}
-	return nil
+	return record.Open(st.Head.ID, st.Head.ContextID, snapshot, tail)
 }
 
 // patiently reads what an attempt begins with: a store that is away for a while

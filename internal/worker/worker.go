@@ -11,10 +11,13 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/live"
@@ -30,6 +33,16 @@ type Reader interface {
 	Turns(ctx context.Context, ref task.Ref, after, limit int) ([]store.Turn, error)
 }
 
+// Census knows who has work.
+type Census interface {
+	Waiting(ctx context.Context, after string, limit int) ([]string, error)
+}
+
+// ContextCodec restores values of a context from data that was stored.
+type ContextCodec interface {
+	Decode(ctx context.Context, data map[string]any) (context.Context, error)
+}
+
 // Limits bound what an executor may yield. Zero fields mean the defaults.
 type Limits struct {
 	Event        int // bytes of one event; default 1 MiB
@@ -43,9 +56,20 @@ type Options struct {
 	ID     string
 	Queue  store.Queue
 	Reader Reader
+	// Census tells the names of agents beyond the fixed set that have work; it
+	// is needed only if Agents resolves any.
+	Census Census
 	Hub    *live.Hub
 	Agents *agent.Registry
 	Limits Limits
+
+	// Codec restores what the engine's made of a caller's context; nil: nothing.
+	Codec ContextCodec
+	// Intercept may change what an executor is called with, each time.
+	Intercept []a2asrv.ExecutorContextInterceptor
+	// OnPanic makes the error of an attempt whose executor panicked; nil, or a
+	// nil answer: an error that says so.
+	OnPanic func(p any) error
 
 	Lease      time.Duration // default 15 s
 	Heartbeat  time.Duration // default a third of the lease
@@ -123,6 +147,7 @@ type Worker struct {
 	waiting  map[string]int // items that may wait for a claim, as the bells have it
 	running  map[task.Ref]*attempt
 	bells    map[string]chan struct{}
+	others   chan struct{} // the bell of all agents beyond the fixed set
 	attempts sync.WaitGroup
 	draining chan struct{} // closed when what runs must be released
 	sooner   chan time.Duration
@@ -133,7 +158,7 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		o: o, used: map[string]int{}, waiting: map[string]int{}, running: map[task.Ref]*attempt{},
-		bells: map[string]chan struct{}{}, draining: make(chan struct{}), sooner: make(chan time.Duration, 1),
+		bells: map[string]chan struct{}{}, others: make(chan struct{}, 1), draining: make(chan struct{}), sooner: make(chan time.Duration, 1),
 	}
 	w.warm = newWarm(o.Warm, o.WarmFor, o.Now)
 	for _, name := range o.Agents.Names() {
@@ -152,6 +177,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	claims, stopClaims := context.WithCancel(ctx)
 	for _, name := range w.o.Agents.Names() {
 		group.Go(func() { w.claimLoop(claims, name) })
+	}
+	if w.o.Agents.Resolves() {
+		group.Go(func() { w.claimOthersLoop(claims) })
 	}
 	group.Go(func() { w.heartbeatLoop(loops) })
 	group.Go(func() { w.maintainLoop(loops) })
@@ -197,17 +225,16 @@ func (w *Worker) Reserve(name string) (store.Taker, bool) {
 func (w *Worker) taker() store.Taker { return store.Taker{Worker: w.o.ID, TTL: w.o.Lease} }
 
 func (w *Worker) reserve(name string, want int) int {
-	a, ok := w.o.Agents.Lookup(name)
-	if !ok {
-		return 0
-	}
+	limit := w.o.Agents.Concurrency(name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.open {
 		return 0
 	}
-	n := max(0, min(want, a.Policy.Concurrency-w.used[name]))
-	w.used[name] += n
+	n := max(0, min(want, limit-w.used[name]))
+	if n > 0 {
+		w.used[name] += n
+	}
 	// The attempt is waited for from the moment that its slot is taken: a claim
 	// that was made must be run or released, also when a stop comes in between.
 	w.attempts.Add(n)
@@ -216,10 +243,7 @@ func (w *Worker) reserve(name string, want int) int {
 
 // Release gives back a reserved slot that no claim was made for.
 func (w *Worker) Release(name string) {
-	w.mu.Lock()
-	w.used[name]--
-	waits := w.waiting[name] > 0
-	w.mu.Unlock()
+	waits := w.leaveSlot(name)
 	w.attempts.Done()
 	if waits {
 		w.ring(name)
@@ -234,15 +258,35 @@ func (w *Worker) run(c *store.Claim, given *record.Given) {
 	slot := &slot{w: w, agent: name}
 	defer w.attempts.Done()
 	defer slot.free()
-	a, ok := w.o.Agents.Lookup(name)
-	if !ok {
-		// Nobody here can run it: the lease runs out and another replica may.
-		w.o.Logger.Error("claimed an item of an unknown agent", "agent", name, "task", c.Head.ID)
-		return
+	a, err := w.find(c.Head.Tenant, name)
+	if err != nil {
+		w.o.Logger.Error("cannot find the agent of a claimed item", "agent", name, "task", c.Head.ID, "error", err)
+		a = agent.Failing(name, fmt.Errorf("find the agent: %w", err))
 	}
 	at := newAttempt(w, a, c, slot)
 	at.given = given
 	at.run()
+}
+
+// find finds the agent of an item; one that is not of the fixed set may take
+// as long as a lease lasts without a heartbeat.
+func (w *Worker) find(tenant, name string) (*agent.Agent, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), w.o.Lease/2)
+	defer cancel()
+	return w.o.Agents.Find(ctx, tenant, name)
+}
+
+// leaveSlot gives a slot back and reports whether something may wait for it.
+func (w *Worker) leaveSlot(name string) (waits bool) {
+	limit := w.o.Agents.Concurrency(name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, fixed := w.bells[name]
+	waits = w.waiting[name] > 0 || !fixed && w.used[name] == limit
+	if w.used[name]--; w.used[name] == 0 && !fixed {
+		delete(w.used, name) // names come and go
+	}
+	return waits
 }
 
 // slot is the execution slot of one attempt. It is free as soon as the attempt
@@ -255,11 +299,7 @@ type slot struct {
 
 func (s *slot) free() {
 	s.once.Do(func() {
-		s.w.mu.Lock()
-		s.w.used[s.agent]--
-		waits := s.w.waiting[s.agent] > 0
-		s.w.mu.Unlock()
-		if waits {
+		if s.w.leaveSlot(s.agent) {
 			s.w.ring(s.agent)
 		}
 	})
@@ -273,11 +313,13 @@ func (w *Worker) Ring(name string) {
 
 // ring wakes the claim loop of an agent.
 func (w *Worker) ring(name string) {
-	if bell, ok := w.bells[name]; ok {
-		select {
-		case bell <- struct{}{}:
-		default:
-		}
+	bell, fixed := w.bells[name]
+	if !fixed {
+		bell = w.others
+	}
+	select {
+	case bell <- struct{}{}:
+	default:
 	}
 }
 

@@ -42,6 +42,10 @@ type Options struct {
 	Name string
 	// More are further agents; they run the same functions.
 	More []string
+	// Card replaces the card of the agents.
+	Card *a2a.AgentCard
+	// Resolve finds agents beyond those.
+	Resolve func(w *World, tenant, name string) (agent.Agent, error)
 
 	// Store replaces the memory store that Memory describes. It is not closed.
 	Store  store.Store
@@ -102,7 +106,7 @@ func New(tb TB, o Options) *World {
 		agents = append(agents, w.entry(name))
 	}
 	var err error
-	if w.Agents, err = agent.NewRegistry(nil, agents...); err != nil {
+	if w.Agents, err = agent.NewRegistry(w.resolver(), agents...); err != nil {
 		tb.Fatalf("registry: %v", err)
 	}
 	w.Hub = live.NewHub(o.Live)
@@ -129,7 +133,23 @@ func New(tb TB, o Options) *World {
 }
 
 func (w *World) entry(name string) agent.Agent {
-	return agent.Agent{Name: name, Card: &a2a.AgentCard{Name: "test"}, Executor: w.Options.Agent.executor(), Policy: w.Policy}
+	card := w.Card
+	if card == nil {
+		card = &a2a.AgentCard{Name: "test"}
+	}
+	return agent.Agent{Name: name, Card: card, Executor: w.Options.Agent.executor(), Policy: w.Policy}
+}
+
+// Entry is an agent with functions of its own.
+func Entry(a Agent) agent.Agent {
+	return agent.Agent{Card: &a2a.AgentCard{Name: "test"}, Executor: a.executor()}
+}
+
+func (w *World) resolver() agent.Resolver {
+	if w.Resolve == nil {
+		return nil
+	}
+	return func(_ context.Context, tenant, name string) (agent.Agent, error) { return w.Resolve(w, tenant, name) }
 }
 
 // NewWorker makes a worker over st with the world's agents and hub.

@@ -83,12 +83,22 @@ func (r *Registry) Find(ctx context.Context, tenant, name string) (*Agent, error
 	if r.resolve == nil || name == "" || checkName(name) != nil {
 		return nil, ErrUnknown
 	}
-	a, err := r.resolve(ctx, tenant, name)
+	a, err := r.ask(ctx, tenant, name)
 	if err != nil {
 		return nil, fmt.Errorf("resolve agent %q: %w", name, err)
 	}
 	a.Name = name
 	return prepare(a)
+}
+
+// ask makes an error of a Resolver's panic.
+func (r *Registry) ask(ctx context.Context, tenant, name string) (a Agent, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return r.resolve(ctx, tenant, name)
 }
 
 // Names lists the routes of the fixed set in order.

@@ -34,6 +34,9 @@ type Call struct {
 	agent *agent.Agent // set by Admit
 }
 
+// User is who calls, as far as an executor may know.
+type User = record.User
+
 // Reply answers a send.
 type Reply struct {
 	// TaskID names the task; empty if the reply is a Message.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/binding"
+	"github.com/errand-a2a/errand/internal/binding/grpc"
 	"github.com/errand-a2a/errand/internal/binding/jsonrpc"
 	"github.com/errand-a2a/errand/internal/binding/rest"
 	"github.com/errand-a2a/errand/internal/binding/v03"
@@ -38,6 +39,9 @@ type Options struct {
 	Resolve agent.Resolver
 	// PublicURL is where clients reach the node; the card says it.
 	PublicURL string
+	// GRPC is where clients reach the gRPC binding, as HOST:PORT; the card says
+	// it. Empty: at the host of PublicURL, as far as AddrOfGRPC knows.
+	GRPC string
 	// Prefix is the path that the handler is mounted under, where nobody strips it.
 	Prefix string
 	// Origins may call the node from pages in a browser.
@@ -63,6 +67,7 @@ type Node struct {
 	worker  *worker.Worker
 	hub     *live.Hub
 	handler http.Handler
+	grpc    *grpc.Handler[*engine.Follower]
 	drain   context.CancelFunc
 	ran     chan struct{} // closed when Run has ended
 
@@ -97,7 +102,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	n := &Node{o: o, agents: agents, hub: live.NewHub(o.Followed), ran: make(chan struct{})}
 	w := o.Worker
 	var codec engine.ContextCodec // nil, and not an interface around nil
-	w.Queue, w.Reader, w.Hub, w.Agents = o.Store, o.Store, n.hub, agents
+	w.Queue, w.Reader, w.Census, w.Hub, w.Agents = o.Store, o.Store, o.Store, n.hub, agents
 	if w.Logger == nil {
 		w.Logger = o.Logger
 	}
@@ -124,10 +129,12 @@ func (n *Node) serve() error {
 	if err != nil {
 		return fmt.Errorf("agent cards: %w", err)
 	}
+	n.grpc = grpc.New[*engine.Follower](edge, n.engine, grpc.Options{Ready: n.ready})
 	older := v03.New[*engine.Follower](edge, n.engine)
 	n.handler, err = server.New(server.Options{
 		JSONRPC: jsonrpc.New[*engine.Follower](edge, n.engine, older),
 		REST:    rest.New[*engine.Follower](edge, n.engine, older),
+		GRPC:    n.grpc,
 		Cards:   cards, Edge: edge, Prefix: n.o.Prefix, Origins: n.o.Origins, Ready: n.ready,
 		LoopbackOnly: n.o.LoopbackOnly, Log: n.o.Logger,
 	})
@@ -157,14 +164,18 @@ func (n *Node) cards(edge *binding.Edge) (*binding.Cards, error) {
 }
 
 func (n *Node) cardOptions() binding.CardOptions {
-	return binding.CardOptions{PublicURL: n.o.PublicURL, Render: v03.RenderCard}
+	addr := n.o.GRPC
+	if addr == "" {
+		addr = AddrOfGRPC(n.o.PublicURL)
+	}
+	return binding.CardOptions{PublicURL: n.o.PublicURL, GRPC: addr, Render: v03.RenderCard}
 }
 
 func (n *Node) renderCard(name string, card *a2a.AgentCard) ([]byte, error) {
 	return binding.RenderCard(name, card, n.cardOptions())
 }
 
-// Handler serves both bindings, the card and the health checks.
+// Handler serves all bindings, the card and the health checks.
 func (n *Node) Handler() http.Handler { return n.handler }
 
 // Engine accepts and answers calls made in this process.

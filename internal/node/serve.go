@@ -3,10 +3,13 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,9 +27,27 @@ type About = store.About
 // CardPath is where the agent card is, below the public URL.
 const CardPath = binding.CardPath
 
-// Serve runs the node and serves ln until ctx ends and both have stopped, at
-// most about the shutdown time later. It closes ln.
-func (n *Node) Serve(ctx context.Context, ln net.Listener, shutdown time.Duration) error {
+// AddrOfGRPC is where gRPC is reached beside the other bindings: at the root of
+// a public URL, if TLS is spoken there, since that brings HTTP/2 with it. Where
+// it is not, or below a path, nobody can tell.
+func AddrOfGRPC(publicURL string) string {
+	u, err := url.Parse(publicURL)
+	if err != nil || u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+		return ""
+	}
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))
+}
+
+// ServeGRPC serves the gRPC binding alone on a listener, which it closes, until
+// ctx ends; calls may finish within the shutdown time, 0 being the worker's.
+func (n *Node) ServeGRPC(ctx context.Context, ln net.Listener, shutdown time.Duration) error {
+	return n.grpc.Serve(ctx, ln, cmp.Or(shutdown, n.o.Worker.Shutdown, 30*time.Second))
+}
+
+// Serve runs the node and serves ln until ctx ends and all have stopped, at
+// most about the shutdown time later. It closes ln. Listeners after the shutdown
+// time are for gRPC alone.
+func (n *Node) Serve(ctx context.Context, ln net.Listener, shutdown time.Duration, forGRPC ...net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var group sync.WaitGroup
@@ -35,11 +56,18 @@ func (n *Node) Serve(ctx context.Context, ln net.Listener, shutdown time.Duratio
 		defer stop()
 		runErr = n.Run(ctx)
 	})
+	grpcErrs := make([]error, len(forGRPC))
+	for i, ln := range forGRPC {
+		group.Go(func() {
+			defer stop()
+			grpcErrs[i] = n.ServeGRPC(ctx, ln, shutdown)
+		})
+	}
 	err := server.Serve(ctx, ln, n.Handler(), server.ServeOptions{ShutdownTimeout: shutdown, Log: n.o.Logger})
 	stop()
 	group.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}
-	return errors.Join(err, runErr)
+	return errors.Join(err, runErr, errors.Join(grpcErrs...))
 }

@@ -66,6 +66,7 @@ var (
 type Store interface {
 	Intake
 	Queue
+	Census
 	Reader
 	Keeper
 }
@@ -105,6 +106,14 @@ type Queue interface {
 	// Promote makes retryable items whose time has come pending, at most limit,
 	// and tells how long until the next one is due (0: none waits).
 	Promote(ctx context.Context, limit int) (agents []string, next time.Duration, err error)
+}
+
+// Census tells who has work, for a worker that does not know every name.
+type Census interface {
+	// Waiting returns the names of the agents that have at least one ready item,
+	// in the order of their bytes, those after the given name, at most limit.
+	// The empty name comes before every other, so it is never among them.
+	Waiting(ctx context.Context, after string, limit int) ([]string, error)
 }
 
 // Reader reads committed state only. No transaction outlives a call.

@@ -331,7 +331,7 @@ type Attempt struct {
 // ListQuery filters listed tasks of a scope.
 type ListQuery struct {
 	task.Scope
-	Agent     string
+	Agent     string    // exactly: "" is the agent without a name
 	ContextID string    // "" : any
 	State     string    // "" : any
 	Since     time.Time // status time at or after; zero: any

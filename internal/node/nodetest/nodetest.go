@@ -155,7 +155,7 @@ func (w *World) resolver() agent.Resolver {
 // NewWorker makes a worker over st with the world's agents and hub.
 func (w *World) NewWorker(id string, st store.Store) *worker.Worker {
 	o := w.Options.Worker
-	o.ID, o.Queue, o.Reader, o.Hub, o.Agents = id, st, st, w.Hub, w.Agents
+	o.ID, o.Queue, o.Reader, o.Census, o.Hub, o.Agents = id, st, st, st, w.Hub, w.Agents
 	for _, d := range []struct {
 		option *time.Duration
 		def    time.Duration

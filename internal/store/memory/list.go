@@ -107,7 +107,7 @@ func (l *listing) page(q store.ListQuery, now time.Time) store.Page {
 }
 
 func matches(r *row, q store.ListQuery) bool {
-	return (q.Agent == "" || q.Agent == r.head.Agent) &&
+	return q.Agent == r.head.Agent &&
 		(q.ContextID == "" || q.ContextID == r.head.ContextID) &&
 		(q.State == "" || q.State == r.head.State)
 }

@@ -75,7 +75,7 @@ func everything(t *testing.T, s store.Store) []any {
 	ctx := context.Background()
 	stored, err := s.Load(ctx, task.Ref{ID: "task"})
 	turns, _ := s.Turns(ctx, task.Ref{ID: "task"}, 0, 0)
-	page, _ := s.List(ctx, store.ListQuery{Limit: 10, Until: time.Unix(1<<40, 0)})
+	page, _ := s.List(ctx, store.ListQuery{Agent: "agent", Limit: 10, Until: time.Unix(1<<40, 0)})
 	return []any{stored, turns, page, err == nil}
 }
 
@@ -183,7 +183,7 @@ func BenchmarkStore(b *testing.B) {
 		})
 		b.Run("list", func(b *testing.B) {
 			for b.Loop() {
-				if _, err := s.List(ctx, store.ListQuery{Limit: 50}); err != nil {
+				if _, err := s.List(ctx, store.ListQuery{Agent: "agent", Limit: 50}); err != nil {
 					b.Fatal(err)
 				}
 			}

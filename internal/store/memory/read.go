@@ -73,3 +73,18 @@ func (s *Store) Attempts(ctx context.Context, ref task.Ref) (out []store.Attempt
 	})
 	return out, err
 }
+
+// Waiting returns the agents after a name that have something ready.
+func (s *Store) Waiting(ctx context.Context, after string, limit int) (names []string, err error) {
+	err = s.read(ctx, func() error {
+		for name, q := range s.ready {
+			if name > after && q.Len() > 0 {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		names = names[:min(len(names), max(limit, 0))]
+		return nil
+	})
+	return names, err
+}

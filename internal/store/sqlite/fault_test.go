@@ -420,12 +420,12 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	var first, second, beat error
 	blocked(t, s, 3, func() {
 		wg.Go(func() { first = sub("first", 2000-256) })
-		eventually(t, "the first one waits", func() bool { return s.Waiting() == 1 })
+		eventually(t, "the first one waits", func() bool { return s.Backlog() == 1 })
 		if err := sub("too much", 1000-256+1); !errors.Is(err, store.ErrOverloaded) {
 			t.Errorf("a byte more than the cap: %v", err)
 		}
 		wg.Go(func() { second = sub("second", 1000-256) })
-		eventually(t, "the second one waits", func() bool { return s.Waiting() == 2 })
+		eventually(t, "the second one waits", func() bool { return s.Backlog() == 2 })
 		// Nothing fits any more, but a lease is renewed all the same.
 		wg.Go(func() {
 			_, beat = s.Heartbeat(t.Context(), ttl, []store.Beat{{Ref: claim.Head.Ref, Epoch: claim.Head.Epoch, Item: claim.Item}})
@@ -459,7 +459,7 @@ func TestACallerThatGoesAwayWhileItWaitsWritesNothing(t *testing.T) {
 			_, gone = s.Submit(ctx, submission("gone"))
 		}()
 		wg.Go(func() { _, stays = s.Submit(t.Context(), submission("stays")) })
-		eventually(t, "both wait", func() bool { return s.Waiting() == 2 })
+		eventually(t, "both wait", func() bool { return s.Backlog() == 2 })
 		cancel()
 		<-answered // while the committer still stands
 	})

@@ -121,7 +121,7 @@ func blocked(t *testing.T, s *Store, n int, do func()) {
 	})
 	<-standing
 	do()
-	eventually(t, fmt.Sprintf("%d calls wait", n), func() bool { return s.Waiting() >= n })
+	eventually(t, fmt.Sprintf("%d calls wait", n), func() bool { return s.Backlog() >= n })
 	close(goOn)
 	wg.Wait()
 }

@@ -13,8 +13,7 @@ import (
 type listShape int
 
 const (
-	withAgent listShape = 1 << iota
-	withContext
+	withContext listShape = 1 << iota
 	withState
 	withSince
 	listShapes = 1 << iota
@@ -24,12 +23,11 @@ func (s *statements) lists() {
 	for shape := range listShape(listShapes) {
 		// One bound for both the page and Until: with two, the database would
 		// seek by one and walk to the other.
-		where := " FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? AND (status_at, id) < (?, ?)"
+		where := " FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? AND agent = ? AND (status_at, id) < (?, ?)"
 		for _, f := range []struct {
 			with listShape
 			cond string
 		}{
-			{withAgent, " AND agent = ?"},
 			{withContext, " AND context = ?"},
 			{withState, " AND state = ?"},
 			{withSince, " AND status_at >= ?"},
@@ -41,7 +39,7 @@ func (s *statements) lists() {
 		s.pages[shape] = s.text("SELECT " + headColumns + where + " ORDER BY status_at DESC, id DESC LIMIT ?")
 		s.totals[shape] = s.text("SELECT COUNT(*)" + where)
 	}
-	s.newest = s.text("SELECT status_at FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? ORDER BY status_at DESC LIMIT 1")
+	s.newest = s.text("SELECT status_at FROM tasks WHERE listed = 1 AND tenant = ? AND principal = ? AND agent = ? ORDER BY status_at DESC LIMIT 1")
 }
 
 // List returns listed tasks of a scope, the newest status first. A page costs
@@ -68,19 +66,16 @@ func (v view) until(now int64, q store.ListQuery, page *store.Page) error {
 	return v.query("find the newest task", v.s.newest, func(x Row) error {
 		page.Until = fromMillis(max(now, x.Int(0)))
 		return nil
-	}, Text(q.Tenant), Text(q.Principal))
+	}, Text(q.Tenant), Text(q.Principal), Text(q.Agent))
 }
 
 func (v view) page(q store.ListQuery, page *store.Page) error {
 	// What is listed comes before this position: the first that is after Until.
 	from, id := toMillis(page.Until)+1, ""
-	shape, args := listShape(0), []Value{Text(q.Tenant), Text(q.Principal), Int(from), Text(id)}
+	shape, args := listShape(0), []Value{Text(q.Tenant), Text(q.Principal), Text(q.Agent), Int(from), Text(id)}
 	add := func(with listShape, values ...Value) {
 		shape |= with
 		args = append(args, values...)
-	}
-	if q.Agent != "" {
-		add(withAgent, Text(q.Agent))
 	}
 	if q.ContextID != "" {
 		add(withContext, Text(q.ContextID))
@@ -102,7 +97,7 @@ func (v view) page(q store.ListQuery, page *store.Page) error {
 		}
 	}
 	if at := toMillis(q.After.StatusAt); q.After != (store.ListPosition{}) && at < from {
-		args[2], args[3] = Int(at), Text(q.After.ID)
+		args[3], args[4] = Int(at), Text(q.After.ID)
 	}
 	var heads []store.Head
 	err := v.query("list tasks", v.s.pages[shape], func(x Row) error {

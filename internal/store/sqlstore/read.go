@@ -184,6 +184,29 @@ func (s *Store) Attempts(ctx context.Context, ref task.Ref) (out []store.Attempt
 	return out, nil
 }
 
+// Waiting returns the agents after a name that have something ready: one seek
+// in the claim index for each, however much they have.
+func (s *Store) Waiting(ctx context.Context, after string, limit int) (names []string, err error) {
+	err = s.read(ctx, "waiting", func(v view) error {
+		for len(names) < limit {
+			found := false
+			err := v.query("find an agent with ready items", v.s.readyAgent, func(x Row) error {
+				found, after = true, x.Text(0)
+				return nil
+			}, Text(after), Int(formatNow))
+			if err != nil || !found {
+				return err
+			}
+			names = append(names, after)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return names, nil
+}
+
 // Secret returns the store's own random key of a name.
 func (s *Store) Secret(ctx context.Context, name string) (secret []byte, err error) {
 	err = s.read(ctx, "secret", func(v view) error {

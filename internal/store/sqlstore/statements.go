@@ -58,6 +58,7 @@ type statements struct {
 	turnOne                              *Statement
 	tailBytes                            *Statement
 	readyAny, readyItems, leasedOut      *Statement
+	readyAgent                           *Statement
 	dueItems, dueNext, staleLeases       *Statement
 	keyLoad, keyReplace, keyDelete       *Statement
 	keySweepable, keyPostpone            *Statement
@@ -166,6 +167,7 @@ func (s *statements) queue() {
 	const owner = "SELECT " + taskKey
 	s.readyAny = s.text("SELECT 1 FROM items WHERE place = 1 AND agent = ? AND format <= ? LIMIT 1")
 	s.readyItems = s.text(owner + " FROM items WHERE place = 1 AND agent = ? AND format <= ? ORDER BY arrival LIMIT ?")
+	s.readyAgent = s.text("SELECT agent FROM items WHERE place = 1 AND agent > ? AND format <= ? ORDER BY agent LIMIT 1")
 	s.leasedOut = s.text(owner + " FROM items WHERE place = 2 AND at <= ? ORDER BY at LIMIT ?")
 	s.dueItems = s.text(owner + " FROM items WHERE place = 3 AND at <= ? ORDER BY at, arrival LIMIT ?")
 	s.dueNext = s.text("SELECT at FROM items WHERE place = 3 ORDER BY at LIMIT 1")

@@ -164,8 +164,8 @@ func (s *Store) Stop() {
 	})
 }
 
-// Waiting is how many operations wait for a commit.
-func (s *Store) Waiting() int { return s.committer.length() }
+// Backlog is how many operations wait for a commit.
+func (s *Store) Backlog() int { return s.committer.length() }
 
 // Between runs use between two batches, while nothing is written: for what must
 // have the writer's place for a moment. It returns when use has.

@@ -138,10 +138,10 @@ func clockList(w *world) {
 		w.clock.advance(jump)
 		w.running().write(records(1), w.shows("WORKING"))
 	}
-	page, err := w.List(w.Context(), store.ListQuery{Scope: mine, Limit: 10, Total: true})
+	page, err := w.List(w.Context(), store.ListQuery{Scope: mine, Agent: agent, Limit: 10, Total: true})
 	w.must("List", err)
 	w.want("Until zero is now, and at least every committed task", []int{len(page.Tasks), page.Total}, []int{4, 4})
-	again, err := w.List(w.Context(), store.ListQuery{Scope: mine, Limit: 10, Until: page.Until, Total: true})
+	again, err := w.List(w.Context(), store.ListQuery{Scope: mine, Agent: agent, Limit: 10, Until: page.Until, Total: true})
 	w.must("List", err)
 	w.want("Page.Until is the bound that was used", []int{len(again.Tasks), again.Total}, []int{4, 4})
 }

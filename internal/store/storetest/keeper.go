@@ -75,11 +75,12 @@ func (w *world) calls(h *holder) map[string]func(ctx context.Context) error {
 		"Load":    func(ctx context.Context) error { _, err := w.Load(ctx, ref); return err },
 		"Read":    func(ctx context.Context) error { _, _, err := w.Read(ctx, ref, 0, huge); return err },
 		"List": func(ctx context.Context) error {
-			_, err := w.List(ctx, store.ListQuery{Scope: mine, Limit: 1})
+			_, err := w.List(ctx, store.ListQuery{Scope: mine, Agent: agent, Limit: 1})
 			return err
 		},
 		"Turns":    func(ctx context.Context) error { _, err := w.Turns(ctx, ref, 0, 0); return err },
 		"Attempts": func(ctx context.Context) error { _, err := w.Attempts(ctx, ref); return err },
+		"Waiting":  func(ctx context.Context) error { _, err := w.Waiting(ctx, "", 1); return err },
 		"Secret":   func(ctx context.Context) error { _, err := w.Secret(ctx, "page-token"); return err },
 		"Ready":    func(ctx context.Context) error { return w.Ready(ctx) },
 	}

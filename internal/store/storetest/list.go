@@ -21,6 +21,7 @@ var listRules = []rule{
 	{"a task moves when its status changes, and only then", listMoves},
 	{"a listed task comes with its content", listContent},
 	{"filters are compared byte by byte", listExact},
+	{"a listing is of one agent", listUnnamed},
 	{"an empty scope has an empty listing", listEmpty},
 }
 
@@ -36,6 +37,9 @@ func (w *world) list(q store.ListQuery) store.Page {
 	w.Helper()
 	if q.Scope.Tenant == "" {
 		q.Scope = mine
+	}
+	if q.Agent == "" {
+		q.Agent = agent
 	}
 	page, err := w.List(w.Context(), q)
 	w.must("List", err)
@@ -103,7 +107,7 @@ func listFilters(w *world) {
 	for _, q := range everyQuery(start, end) {
 		want := []string{}
 		for _, h := range all {
-			if (q.Agent == "" || q.Agent == h.Agent) && (q.ContextID == "" || q.ContextID == h.ContextID) &&
+			if q.Agent == h.Agent && (q.ContextID == "" || q.ContextID == h.ContextID) &&
 				(q.State == "" || q.State == h.State) && !h.StatusAt.Before(q.Since) && !h.StatusAt.After(q.Until) {
 				want = append(want, h.ID)
 			}
@@ -121,7 +125,7 @@ func listFilters(w *world) {
 }
 
 func everyQuery(start, end time.Time) (out []store.ListQuery) {
-	for _, agent := range []string{"", "a", "b", "nobody"} {
+	for _, agent := range []string{"a", "b", "nobody"} {
 		for _, context := range []string{"", "c", "nowhere"} {
 			for _, state := range []string{"", "WORKING", "UNHEARD"} {
 				for _, since := range []time.Time{{}, start.Add(time.Second), start.Add(2500 * ms)} {
@@ -245,6 +249,18 @@ func listExact(w *world) {
 		w.want(fmt.Sprintf("states are compared byte by byte: %q", s), ids(w.list(store.ListQuery{Limit: 100, State: s})), []string{fmt.Sprint("state", n)})
 		w.want(fmt.Sprintf("contexts are compared byte by byte: %q", s), ids(w.list(store.ListQuery{Limit: 100, ContextID: s})), []string{fmt.Sprint("context", n)})
 		w.want(fmt.Sprintf("agents are compared byte by byte: %q", s), ids(w.list(store.ListQuery{Limit: 100, Agent: s})), []string{fmt.Sprint("agent", n)})
+	}
+}
+
+func listUnnamed(w *world) {
+	for _, name := range []string{"", agent} {
+		w.running(named("of "+name), forAgent(name)).show("WORKING", w.clock.Now())
+	}
+	for _, name := range []string{"", agent} {
+		page, err := w.List(w.Context(), store.ListQuery{Scope: mine, Agent: name, Limit: 10, Total: true})
+		w.must("List", err)
+		w.want(fmt.Sprintf("the tasks of one agent alone are listed and counted, also of the one without a name: %q", name),
+			[]any{ids(page), page.Total}, []any{[]string{"of " + name}, 1})
 	}
 }
 

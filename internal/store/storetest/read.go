@@ -223,7 +223,7 @@ func readCommitted(w *world) {
 		if head.LastSeq < acked {
 			return fmt.Errorf("broken rule: when a write returns, its effect is there\nacknowledged %d, read %d", acked, head.LastSeq)
 		}
-		page, err := w.List(w.Context(), store.ListQuery{Scope: mine, Limit: 1})
+		page, err := w.List(w.Context(), store.ListQuery{Scope: mine, Agent: agent, Limit: 1})
 		if err != nil {
 			return fmt.Errorf("list: %w", err)
 		}

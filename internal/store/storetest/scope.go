@@ -112,8 +112,8 @@ func scopeList(w *world) {
 		}
 	}
 	for n, sc := range scopes {
-		for _, q := range []store.ListQuery{{}, {ContextID: "context"}, {Agent: agent, State: "WORKING"}, {Since: w.clock.Now()}} {
-			q.Scope, q.Limit, q.Total = sc, 100, true
+		for _, q := range []store.ListQuery{{}, {ContextID: "context"}, {State: "WORKING"}, {Since: w.clock.Now()}} {
+			q.Scope, q.Agent, q.Limit, q.Total = sc, agent, 100, true
 			page, err := w.List(w.Context(), q)
 			w.must("List", err)
 			w.want(fmt.Sprintf("a listing holds the tasks of its scope and no other: %+v", sc), []any{ids(page), page.Total},

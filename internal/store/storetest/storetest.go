@@ -30,6 +30,7 @@ var groups = []struct {
 	{"key", keyRules},
 	{"grant", grantRules},
 	{"claim", claimRules},
+	{"census", censusRules},
 	{"append", appendRules},
 	{"fence", fenceRules},
 	{"finish", finishRules},

@@ -64,7 +64,7 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 	}
 	n := node.Options{
 		Store: st, PublicURL: o.PublicURL, KeyTTL: o.KeyTTL, Logger: o.Logger,
-		Origins: o.CORSOrigins, Codec: o.ContextCodec,
+		Origins: o.CORSOrigins, Codec: o.ContextCodec, Interceptors: o.Interceptors,
 	}
 	for _, a := range agents {
 		n.Agents = append(n.Agents, a.entry())
@@ -76,6 +76,7 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 		}
 	}
 	n.Engine.Event = o.MaxEvent
+	n.Binding.KeepAlive, n.Binding.StrictVersion = o.KeepAlive, o.StrictVersion
 	n.Worker.Intercept, n.Worker.OnPanic = o.ExecutorContextInterceptors, o.PanicHandler
 	n.Worker.ID = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
 	n.Worker.Lease, n.Worker.Shutdown = o.Lease, o.ShutdownTimeout
@@ -91,6 +92,10 @@ func (e *Errand) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.node.Hand
 // gives back the rest to be run again. It may be called once.
 func (e *Errand) Run(ctx context.Context) error { return e.node.Run(ctx) }
 
+// Started returns a channel that is closed when Run has begun: from then on
+// messages are accepted.
+func (e *Errand) Started() <-chan struct{} { return e.node.Started() }
+
 // Close closes the store. Call it after Run has returned.
 func (e *Errand) Close() error { return e.store.Close() }
 
@@ -103,8 +108,11 @@ type Event struct {
 
 // Follow gives the events of a task after a sequence (0: all), each once and
 // in order, as they are committed, until the task has ended or ctx has. It
-// works on any task, running, parked or ended, also of an earlier process. The
-// last pair has an error if the following did not come to the task's end:
+// works on any task, running, parked or ended, also of an earlier process: of
+// the user and the agent of ctx where that is the context of a call
+// (a2asrv.CallContextFrom, also in an executor), and otherwise of callers who
+// have not said who they are and of the agent without a name. The last pair
+// has an error if the following did not come to the task's end:
 // a2a.ErrTaskNotFound, or why ctx ended.
 func (e *Errand) Follow(ctx context.Context, id a2a.TaskID, after uint64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {

@@ -22,6 +22,9 @@ type Store struct {
 	open func(context.Context, *slog.Logger) (store.Store, error)
 }
 
+// IsZero tells whether no store was chosen.
+func (s Store) IsZero() bool { return s.open == nil }
+
 // SQLite keeps tasks in a file, and every commit is synced to the disk before
 // anybody sees it. The file belongs to one process at a time; a second one is
 // told who has it.
@@ -72,12 +75,23 @@ type Options struct {
 	// an interceptor has put there, to the executor, as a2asrv's does in cluster
 	// mode. What Encode returns is stored with the turn as JSON.
 	ContextCodec a2asrv.ContextCodec
+	// Interceptors see every call and every answer, over every binding, with all
+	// headers. The user that one sets on the CallContext owns what the call makes
+	// and sees nothing of others. An error of theirs refuses the call: those of
+	// package a2a keep their kind, any other is an internal error.
+	Interceptors []a2asrv.CallInterceptor
 	// ExecutorContextInterceptors may change what an executor is called with, in
 	// every attempt. An error fails the attempt.
 	ExecutorContextInterceptors []a2asrv.ExecutorContextInterceptor
 	// PanicHandler makes the error of an attempt whose executor panicked. The
 	// stack is kept for the operator either way.
 	PanicHandler func(p any) error
+	// KeepAlive is the silence after which a stream carries a comment, so that
+	// nobody between takes it for dead; default 15 s.
+	KeepAlive time.Duration
+	// StrictVersion refuses requests that do not say which version of A2A they
+	// speak and can only be 1.0's; by default they are served.
+	StrictVersion bool
 	// Logger receives what operators need to know; default slog.Default().
 	Logger *slog.Logger
 }
@@ -100,6 +114,10 @@ type Agent struct {
 func (a Agent) entry() agent.Agent {
 	return agent.Agent{Name: a.Name, Card: a.Card, Executor: a.Executor, Policy: a.Policy, ExtendedCard: a.ExtendedCard}
 }
+
+// AcceptedModesKey keys, in ExecutorContext.Metadata, the media types that the
+// caller said it accepts; it is absent if the caller said nothing.
+const AcceptedModesKey = task.AcceptedModesKey
 
 // ErrUnknownAgent is what Options.Resolve answers for a name that has no agent.
 var ErrUnknownAgent = agent.ErrUnknown

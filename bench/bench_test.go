@@ -24,7 +24,7 @@ import (
 
 func TestDrive(t *testing.T) {
 	t.Parallel()
-	w := work{"chunks", 7, 3}
+	w := work{"chunks", 7, 3, 1}
 	t.Run("gets whole tasks from the peer", func(t *testing.T) {
 		t.Parallel()
 		server := httptest.NewServer(a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(demo.New())))
@@ -188,7 +188,7 @@ func TestReportNamesWhatItMeasured(t *testing.T) {
 		machine:  machine{cores: 2, commit: "abc", goVersion: "go1"},
 		settings: settings{alternations: 3, duration: time.Second},
 		throughput: []comparison{{
-			work: work{"w", 1, 64},
+			work: work{"w", 1, 64, 1},
 			ours: []result{{rate: 100, p50: time.Millisecond, p99: 2 * time.Millisecond, server: 1, client: 1}},
 			peer: []result{{rate: 10, p50: 10 * time.Millisecond, p99: 40 * time.Millisecond, server: 10, client: 10}},
 		}},
@@ -197,9 +197,13 @@ func TestReportNamesWhatItMeasured(t *testing.T) {
 			ours:  costs{small: []cost{{1024, 2048}}, large: []cost{{1024, 4096}}},
 			peer:  costs{small: []cost{{1024, 0}}, large: []cost{{7168, 0}}},
 		}},
+		followers: []audience{{
+			binding: "gRPC", ours: []heard{{events: 5, perEvent: time.Microsecond, took: time.Second}},
+			peer: []heard{{events: 6, perEvent: 30 * time.Microsecond, took: 2 * time.Second}},
+		}},
 	}
 	text := r.markdown()
-	for _, want := range []string{"2 cores", "abc", "go1", "**10.0 times** | 1/10.0 | 1/20.0 | 1/10.0", "chunks, 2 and 4", "**7.00**", "**2.00**"} {
+	for _, want := range []string{"2 cores", "abc", "go1", "**10.0 times** | 1/10.0 | 1/20.0 | 1/10.0", "chunks, 2 and 4", "**7.00**", "**2.00**", "**1/30.0**"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing:\n%s", want, text)
 		}

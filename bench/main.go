@@ -42,7 +42,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&s.work, "work", "all", "what to measure: short, chunks, linear or all")
+	f.StringVar(&s.work, "work", "all", "what to measure: short, chunks, long, linear, followers or all")
 	f.DurationVar(&s.duration, "duration", 5*time.Second, "how long each server is driven in each alternation")
 	f.IntVar(&s.alternations, "alternations", 5, "how often the servers take turns")
 	f.StringVar(&s.profile, "profile", "", "write a CPU profile of our server to this file; it then runs from the library")
@@ -53,9 +53,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 		return s, err
 	}
 	switch s.work {
-	case "short", "chunks", "linear", "all":
+	case "short", "chunks", "long", "linear", "followers", "all":
 	default:
-		return s, fmt.Errorf("-work %q: want short, chunks, linear or all", s.work)
+		return s, fmt.Errorf("-work %q: want short, chunks, long, linear, followers or all", s.work)
 	}
 	if s.out != "" && s.work != "all" {
 		return s, fmt.Errorf("-out replaces the whole section: it wants -work all")
@@ -100,13 +100,18 @@ func measure(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	r := report{machine: where, settings: s}
 	say := func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) }
-	if s.work != "linear" {
+	if s.work != "linear" && s.work != "followers" {
 		if r.throughput, err = measureThroughput(ctx, s, say); err != nil {
 			return err
 		}
 	}
 	if s.work == "linear" || s.work == "all" {
 		if r.linear, err = measureLinear(ctx, s, say); err != nil {
+			return err
+		}
+	}
+	if s.work == "followers" || s.work == "all" {
+		if r.followers, err = measureFollowers(ctx, s, say); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ type report struct {
 	settings   settings
 	throughput []comparison
 	linear     []growth
+	followers  []audience
 }
 
 func (r report) markdown() string {
@@ -29,7 +30,30 @@ func (r report) markdown() string {
 	if len(r.linear) > 0 {
 		r.writeLinear(&b)
 	}
+	if len(r.followers) > 0 {
+		r.writeFollowers(&b)
+	}
 	return b.String()
+}
+
+func (r report) writeFollowers(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%d followers of one task with %d events, %s apart; %d rounds, median (least – most). Processor time is the server's, over that of the\n"+
+		"same task without followers, for each event that a follower has read.\n\n", followers, audienceChunks, audiencePace, r.settings.alternations)
+	b.WriteString("| binding | server | events read | processor time for one | until the last has the last event |\n|---|---|---|---|---|\n")
+	for _, a := range r.followers {
+		peer := writeAudience(b, a.binding, "a2a-go, in memory", a.peer)
+		ours := writeAudience(b, a.binding, "**Errand, SQLite, fsync on**", a.ours)
+		fmt.Fprintf(b, "| | Errand to a2a-go | | **1/%.1f** | |\n", peer/ours)
+	}
+}
+
+func writeAudience(b *strings.Builder, binding, server string, rounds []heard) (median float64) {
+	cpu := spreadBy(rounds, func(h heard) float64 { return float64(h.perEvent) / 1000 })
+	took := spreadBy(rounds, func(h heard) float64 { return h.took.Seconds() })
+	events := spreadBy(rounds, func(h heard) float64 { return float64(h.events) })
+	fmt.Fprintf(b, "| %s | %s | %.0f (%.0f – %.0f) | %.2f (%.2f – %.2f) µs | %.1f (%.1f – %.1f) s |\n", binding, server,
+		events.median, events.least, events.most, cpu.median, cpu.least, cpu.most, took.median, took.least, took.most)
+	return cpu.median
 }
 
 func (r report) writeThroughput(b *strings.Builder) {
@@ -58,8 +82,16 @@ func writeResults(b *strings.Builder, name, server string, results []result) {
 	rates, mid, slow := spreadBy(results, rate), spreadBy(results, p50), spreadBy(results, p99)
 	onServer := spreadBy(results, func(r result) float64 { return r.server.Seconds() * 1000 })
 	onClient := spreadBy(results, func(r result) float64 { return r.client.Seconds() * 1000 })
-	fmt.Fprintf(b, "| %s | %s | %.0f (%.0f – %.0f) | %s ms | %s ms | %.2f + %.2f ms |\n", name, server,
-		rates.median, rates.least, rates.most, milliseconds(mid), milliseconds(slow), onServer.median, onClient.median)
+	fmt.Fprintf(b, "| %s | %s | %s (%s – %s) | %s ms | %s ms | %.2f + %.2f ms |\n", name, server,
+		perSecond(rates.median), perSecond(rates.least), perSecond(rates.most), milliseconds(mid), milliseconds(slow), onServer.median, onClient.median)
+}
+
+// perSecond keeps two digits of what is slow.
+func perSecond(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.2f", rate)
+	}
+	return fmt.Sprintf("%.0f", rate)
 }
 
 func milliseconds(s spread) string {

@@ -18,7 +18,9 @@ import (
 	"syscall"
 	"time"
 
+	a2agrpc "github.com/a2aproject/a2a-go/v2/a2agrpc/v1"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
+	"google.golang.org/grpc"
 
 	"github.com/errand-a2a/errand"
 	"github.com/errand-a2a/errand/internal/agent/demo"
@@ -27,7 +29,17 @@ import (
 // servePeer serves the demo agent with the SDK's own handler and its default,
 // an in-memory store.
 func servePeer(ctx context.Context, stdout io.Writer) error {
-	return serveUntil(ctx, a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(demo.New())), stdout)
+	handler := a2asrv.NewHandler(demo.New())
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen for gRPC: %w", err)
+	}
+	srv := grpc.NewServer(grpc.MaxConcurrentStreams(1 << 20))
+	a2agrpc.NewHandler(handler).RegisterWith(srv)
+	go func() { _ = srv.Serve(ln) }() // it ends with the process
+	defer srv.Stop()
+	fmt.Fprintf(stdout, "%s%s\n", gRPCLine, ln.Addr())
+	return serveUntil(ctx, a2asrv.NewJSONRPCHandler(handler), stdout)
 }
 
 // serveErrand serves the demo agent from the library, under a profile. The
@@ -73,12 +85,16 @@ func serveUntil(ctx context.Context, h http.Handler, stdout io.Writer) error {
 }
 
 // readyLine is what our own children say before their address.
-const readyLine = "listening on "
+const (
+	readyLine = "listening on "
+	gRPCLine  = "gRPC on "
+)
 
 // process is a server in a process of its own.
 type process struct {
-	cmd *exec.Cmd
-	url string
+	cmd  *exec.Cmd
+	url  string
+	grpc string // where gRPC is served
 }
 
 // startPeer starts this program as the SDK's server.
@@ -101,7 +117,12 @@ func startSelf(ctx context.Context, args ...string) (*process, error) {
 		return nil, fmt.Errorf("start %v: %w", args, err)
 	}
 	p := &process{cmd: cmd}
-	line, err := bufio.NewReader(out).ReadString('\n')
+	lines := bufio.NewReader(out)
+	line, err := lines.ReadString('\n')
+	if at, ok := strings.CutPrefix(line, gRPCLine); ok && err == nil {
+		p.grpc = strings.TrimSpace(at)
+		line, err = lines.ReadString('\n')
+	}
 	if err != nil || !strings.HasPrefix(line, readyLine) {
 		return nil, errors.Join(fmt.Errorf("%v did not come up: it said %q", args, line), p.stop())
 	}
@@ -140,24 +161,35 @@ func errandStarter(ctx context.Context, s settings) (starter, error) {
 
 // startProgram starts `errand dev` as everybody would.
 func startProgram(ctx context.Context, binary, dir string) (*process, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeAddress()
 	if err != nil {
-		return nil, fmt.Errorf("find a port: %w", err)
+		return nil, err
 	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		return nil, fmt.Errorf("free the port: %w", err)
+	forGRPC, err := freeAddress()
+	if err != nil {
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, binary, "dev", "--listen", addr, "--store", "sqlite:"+filepath.Join(dir, "errand.db"))
+	cmd := exec.CommandContext(ctx, binary, "dev", "--listen", addr, "--grpc-listen", forGRPC, "--store", "sqlite:"+filepath.Join(dir, "errand.db"))
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start errand: %w", err)
 	}
-	p := &process{cmd: cmd, url: "http://" + addr + "/"}
+	p := &process{cmd: cmd, url: "http://" + addr + "/", grpc: forGRPC}
 	if err := p.awaitReady(ctx); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	return p, nil
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a port: %w", err)
+	}
+	if err := l.Close(); err != nil {
+		return "", fmt.Errorf("free the port: %w", err)
+	}
+	return l.Addr().String(), nil
 }
 
 func (p *process) awaitReady(ctx context.Context) error {

@@ -29,7 +29,7 @@ func measureThroughput(ctx context.Context, s settings, say sayer) ([]comparison
 	for _, w := range works(s.work) {
 		c := comparison{work: w}
 		for i := range s.alternations {
-			peer, err := driveFresh(ctx, w, s.duration, startPeer)
+			peer, err := driveFresh(ctx, w, s.duration*time.Duration(w.stretch), startPeer)
 			if err != nil {
 				return nil, fmt.Errorf("a2a-go: %w", err)
 			}
@@ -51,7 +51,7 @@ func driveOurs(ctx context.Context, s settings, w work, start starter) (result, 
 		return result{}, fmt.Errorf("make a store: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	return driveFresh(ctx, w, s.duration, func(ctx context.Context) (*process, error) { return start(ctx, dir) })
+	return driveFresh(ctx, w, s.duration*time.Duration(w.stretch), func(ctx context.Context) (*process, error) { return start(ctx, dir) })
 }
 
 func driveFresh(ctx context.Context, w work, d time.Duration, start func(context.Context) (*process, error)) (result, error) {
@@ -72,7 +72,7 @@ func driveFresh(ctx context.Context, w work, d time.Duration, start func(context
 
 // String tells a result in a few words.
 func (r result) String() string {
-	return fmt.Sprintf("%.0f tasks/s, p50 %s, p99 %s, processor time %s + %s", r.rate,
+	return fmt.Sprintf("%s tasks/s, p50 %s, p99 %s, processor time %s + %s", perSecond(r.rate),
 		r.p50.Round(10*time.Microsecond), r.p99.Round(10*time.Microsecond),
 		r.server.Round(time.Microsecond), r.client.Round(time.Microsecond))
 }

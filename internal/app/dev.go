@@ -29,6 +29,9 @@ type Dev struct {
 	Version string
 	// Listen is a loopback address with a port; 0 takes a free one.
 	Listen string
+	// ListenGRPC is one for gRPC alone, which is served beside the other bindings
+	// too; empty: none.
+	ListenGRPC string
 	// Origins are those whose pages may call the server from a browser.
 	Origins []string
 	// Store is sqlite:PATH or memory:.
@@ -68,7 +71,7 @@ func (d Dev) Run(ctx context.Context, out io.Writer) error {
 		// the live data spares a tenth of the time.
 		debug.SetGCPercent(400)
 	}
-	addr, err := loopback(d.Listen)
+	addr, err := loopback("--listen", d.Listen)
 	if err != nil {
 		return err
 	}
@@ -80,19 +83,53 @@ func (d Dev) Run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	defer ln.Close()
+	forGRPC, err := d.listenGRPC()
+	if err != nil {
+		return err
+	}
+	for _, ln := range forGRPC {
+		defer ln.Close()
+	}
 	st, err := openStore(ctx, d.Store, d.Log)
 	if err != nil {
 		return err
 	}
-	n, url, err := d.node(ctx, st, ln.Addr())
+	n, url, err := d.node(ctx, st, ln.Addr(), append(forGRPC, ln)[0].Addr())
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	d.banner(out, url, st.About(), time.Since(began))
-	return errors.Join(n.Serve(ctx, ln, drainTime+time.Second), st.Close())
+	d.banner(out, url, gRPCAt(ln, forGRPC), st.About(), time.Since(began))
+	return errors.Join(n.Serve(ctx, ln, drainTime+time.Second, forGRPC...), st.Close())
 }
 
-func (d Dev) node(ctx context.Context, st node.Store, addr net.Addr) (*node.Node, string, error) {
+// listenGRPC opens the listener for gRPC alone, if there is to be one.
+func (d Dev) listenGRPC() ([]net.Listener, error) {
+	if d.ListenGRPC == "" {
+		return nil, nil
+	}
+	addr, err := loopback("--grpc-listen", d.ListenGRPC)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, &Refused{
+			Message: "cannot listen on " + addr + ": " + err.Error(), Cause: err,
+			Hint: "gRPC is served at the address of --listen too, without --grpc-listen",
+		}
+	}
+	return []net.Listener{ln}, nil
+}
+
+// gRPCAt says where gRPC is served.
+func gRPCAt(ln net.Listener, forGRPC []net.Listener) string {
+	if len(forGRPC) == 0 {
+		return ln.Addr().String()
+	}
+	return forGRPC[0].Addr().String() + "  (also at " + ln.Addr().String() + ")"
+}
+
+func (d Dev) node(ctx context.Context, st node.Store, addr, addrOfGRPC net.Addr) (*node.Node, string, error) {
 	url := "http://" + addr.String()
 	a := demo.Agent()
 	if d.MaxAttempts > 0 {
@@ -101,7 +138,7 @@ func (d Dev) node(ctx context.Context, st node.Store, addr net.Addr) (*node.Node
 	if d.MaxLosses > 0 {
 		a.Policy.Retry.MaxLosses = d.MaxLosses
 	}
-	o := node.Options{Store: st, Agents: []agent.Agent{a}, PublicURL: url, Origins: d.Origins, LoopbackOnly: true, Logger: d.Log}
+	o := node.Options{Store: st, Agents: []agent.Agent{a}, PublicURL: url, GRPC: addrOfGRPC.String(), Origins: d.Origins, LoopbackOnly: true, Logger: d.Log}
 	o.Worker.ID = workerID()
 	o.Worker.Shutdown = drainTime
 	n, err := node.New(ctx, o)
@@ -118,24 +155,24 @@ func workerID() string {
 
 // loopback refuses addresses that others could reach: errand dev asks nobody
 // who they are.
-func loopback(addr string) (string, error) {
+func loopback(flag, addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", &Refused{Usage: true, Message: fmt.Sprintf("--listen %q: want HOST:PORT", addr), Hint: "errand dev --listen 127.0.0.1:8080"}
+		return "", &Refused{Usage: true, Message: fmt.Sprintf("%s %q: want HOST:PORT", flag, addr), Hint: "errand dev " + flag + " 127.0.0.1:8080"}
 	}
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
 		return "", &Refused{
-			Usage: true, Hint: "errand dev --listen 127.0.0.1:8080",
-			Message: fmt.Sprintf("--listen %q: errand dev asks nobody who they are, so it listens on loopback addresses only", addr),
+			Usage: true, Hint: "errand dev " + flag + " 127.0.0.1:8080",
+			Message: fmt.Sprintf("%s %q: errand dev asks nobody who they are, so it listens on loopback addresses only", flag, addr),
 		}
 	}
 	return net.JoinHostPort(host, port), nil
 }
 
-func (d Dev) banner(out io.Writer, url string, a node.About, took time.Duration) {
+func (d Dev) banner(out io.Writer, url, addrOfGRPC string, a node.About, took time.Duration) {
 	where := a.Driver
 	if a.Location != "" {
 		where += " " + shortPath(a.Location)
@@ -143,6 +180,7 @@ func (d Dev) banner(out io.Writer, url string, a node.About, took time.Duration)
 	lines := []string{
 		fmt.Sprintf("errand %s  ready in %d ms", d.Version, took.Milliseconds()),
 		"  A2A     " + url + "  (JSON-RPC and HTTP+JSON, A2A 1.0)",
+		"  gRPC    " + addrOfGRPC,
 		"  Card    " + url + node.CardPath,
 		"  Store   " + where + ": " + a.Durable,
 		"  Agent   demo: count, sleep, ask, auth, fail, flaky, crash, hang, message, file, data, echo",

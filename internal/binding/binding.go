@@ -109,6 +109,9 @@ func NewEdge(o Options) *Edge {
 	return &Edge{opts: o, bufs: sync.Pool{New: func() any { return new([]byte) }}}
 }
 
+// Options are those of the Edge, with the defaults filled in.
+func (e *Edge) Options() Options { return e.opts }
+
 func (e *Edge) buffer() *[]byte { return e.bufs.Get().(*[]byte) }
 
 // Release takes back a buffer. A large one is left to the collector: the pool

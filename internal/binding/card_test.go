@@ -120,13 +120,13 @@ func TestCardsThatCannotBeServed(t *testing.T) {
 		card *a2a.AgentCard
 		url  string
 	}{
-		"no card":              {nil, "http://x"},
-		"no name":              {&a2a.AgentCard{}, "http://x"},
-		"no scheme":            {good, "x:8080"},
-		"no host":              {good, "http:///a"},
-		"another scheme":       {good, "ftp://x"},
-		"a password":           {good, "http://u:p@x"},
-		"a query":              {good, "http://x?y"},
+		"no card":        {nil, "http://x"},
+		"no name":        {&a2a.AgentCard{}, "http://x"},
+		"no scheme":      {good, "x:8080"},
+		"no host":        {good, "http:///a"},
+		"another scheme": {good, "ftp://x"},
+		"a password":     {good, "http://u:p@x"},
+		"a query":        {good, "http://x?y"},
 	} {
 		if _, err := binding.NewCard(e, "", tt.card, binding.CardOptions{PublicURL: tt.url}); err == nil || strings.Contains(err.Error(), "u:p") {
 			t.Errorf("%s: %v", name, err)
@@ -139,7 +139,10 @@ func TestTheCardOfANamedAgentNamesItEverywhere(t *testing.T) {
 	var base string
 	b, err := binding.RenderCard("billing", testCard(), binding.CardOptions{
 		PublicURL: "https://agents.example", GRPC: "agents.example:443",
-		Render: func(c *a2a.AgentCard, at string) ([]byte, error) { base = at; return json.Marshal(c.SupportedInterfaces) },
+		Render: func(c *a2a.AgentCard, at string) ([]byte, error) {
+			base = at
+			return json.Marshal(c.SupportedInterfaces)
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

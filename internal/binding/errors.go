@@ -141,8 +141,14 @@ func Explain(err error) Fault {
 
 // Explain is Explain, and writes to the log what the client does not get.
 func (e *Edge) Explain(w http.ResponseWriter, r *http.Request, err error) Fault {
-	gone := r.Context().Err()
-	if gone != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	return e.ExplainCall(r.Context(), err,
+		slog.String("request", requestID(w, r)), slog.String("method", r.Method), slog.String("path", r.URL.Path))
+}
+
+// ExplainCall is Explain for a call of any transport, which attrs name in the
+// log.
+func (e *Edge) ExplainCall(ctx context.Context, err error, attrs ...slog.Attr) Fault {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		// Either nobody reads the answer, or the server stops and cut the call short.
 		err = task.Errorf(task.ErrUnavailable, "the request was given up before it was answered")
 	}
@@ -159,9 +165,8 @@ func (e *Edge) Explain(w http.ResponseWriter, r *http.Request, err error) Fault 
 	if f.HTTP >= 500 && f.HTTP != http.StatusServiceUnavailable {
 		level = slog.LevelError
 	}
-	e.opts.Log.LogAttrs(r.Context(), level, "request failed",
-		slog.String("request", requestID(w, r)), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-		slog.String("reason", f.Reason), slog.String("error", err.Error()), slog.String("cause", cause))
+	e.opts.Log.LogAttrs(ctx, level, "request failed", append(attrs,
+		slog.String("reason", f.Reason), slog.String("error", err.Error()), slog.String("cause", cause))...)
 	return f
 }
 

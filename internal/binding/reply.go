@@ -18,8 +18,13 @@ const (
 	A2AJSON = "application/a2a+json"
 )
 
-// Negotiate chooses between the two: the second for those who name it.
-func Negotiate(accept []string) string {
+// Negotiate chooses between the two: the second for those who name it, or who
+// send it and do not say what they accept.
+func Negotiate(h http.Header) string {
+	accept := h["Accept"]
+	if len(accept) == 0 {
+		accept = h["Content-Type"]
+	}
 	for _, a := range accept {
 		if strings.Contains(a, A2AJSON) {
 			return A2AJSON
@@ -78,7 +83,7 @@ func (f Fault) Headers(h http.Header) {
 func (e *Edge) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	f := e.Explain(w, r, err)
 	f.Headers(w.Header())
-	e.Write(w, f.HTTP, Negotiate(r.Header["Accept"]), f.REST())
+	e.Write(w, f.HTTP, Negotiate(r.Header), f.REST())
 }
 
 // renew gives the next write its time. It is nothing where the connection has

@@ -49,7 +49,7 @@ func Stream[F any](e *Edge, w http.ResponseWriter, r *http.Request, src Source[F
 	s := stream{edge: e, w: w, rc: http.NewResponseController(w)}
 	defer e.renew(s.rc) // for the end, which net/http writes after a long silence perhaps
 	e.EventStream(w)
-	end := e.streamEnd()
+	end := e.StreamEnd()
 	for {
 		if !write(&s, &src, r, frames, err) {
 			return true, nil
@@ -67,8 +67,8 @@ func Stream[F any](e *Edge, w http.ResponseWriter, r *http.Request, src Source[F
 	}
 }
 
-// streamEnd is when a stream that begins now is too old, or never.
-func (e *Edge) streamEnd() time.Time {
+// StreamEnd is when a stream that begins now is too old, or never.
+func (e *Edge) StreamEnd() time.Time {
 	age := e.opts.MaxStreamAge
 	if age <= 0 {
 		return time.Time{}

@@ -26,6 +26,7 @@ func (r *run) devCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&d.Listen, "listen", "127.0.0.1:8080", "loopback address to listen on; port 0 takes a free one")
+	c.Flags().StringVar(&d.ListenGRPC, "grpc-listen", "", "loopback address for gRPC alone, which --listen serves too; port 0 takes a free one")
 	c.Flags().StringVar(&d.Store, "store", "sqlite:errand.db", "where tasks are kept: sqlite:FILE or memory:")
 	c.Flags().StringArrayVar(&d.Origins, "cors-origin", nil, "origin whose pages may call the server from a browser, as in http://localhost:3000; repeat for more")
 	c.Flags().Var((*limit)(&d.MaxAttempts), "max-attempts", "how many attempts may fail before a message is given up: a number or unlimited")

@@ -26,6 +26,18 @@ type Tail struct {
 	// Settled is the folded task after the commit, if the commit ended a turn
 	// (or stopped at auth-required). It is frozen and shared.
 	Settled *task.State
+	// shared has a cell for each record, if several listen.
+	shared []record.Shared
+}
+
+// Shared is the cell of a record, by its place in Records: what one listener
+// makes of the record the others need not make again. It is nil if there are no
+// others.
+func (t *Tail) Shared(n int) *record.Shared {
+	if t.shared == nil {
+		return nil
+	}
+	return &t.shared[n]
 }
 
 // Limits bound what one follower may hold.
@@ -119,7 +131,11 @@ func (h *Hub) Publish(ref task.Ref, t Tail) {
 	s := h.shard(ref)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for l := range s.topics[ref] {
+	set := s.topics[ref]
+	if len(set) > 1 && len(t.Records) > 0 {
+		t.shared = make([]record.Shared, len(t.Records))
+	}
+	for l := range set {
 		l.offer(t, h.limits)
 	}
 }

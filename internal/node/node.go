@@ -10,18 +10,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
+	gogrpc "google.golang.org/grpc"
 
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/binding"
 	"github.com/errand-a2a/errand/internal/binding/grpc"
 	"github.com/errand-a2a/errand/internal/binding/jsonrpc"
 	"github.com/errand-a2a/errand/internal/binding/rest"
+	"github.com/errand-a2a/errand/internal/binding/sdk"
 	"github.com/errand-a2a/errand/internal/binding/v03"
 	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/live"
@@ -48,6 +51,8 @@ type Options struct {
 	Origins []string
 	// Codec carries values of a caller's context to the executor.
 	Codec a2asrv.ContextCodec
+	// Interceptors see every call and every answer.
+	Interceptors []a2asrv.CallInterceptor
 	// LoopbackOnly refuses requests with a Host or Origin of elsewhere.
 	LoopbackOnly bool
 
@@ -67,12 +72,20 @@ type Node struct {
 	worker  *worker.Worker
 	hub     *live.Hub
 	handler http.Handler
-	grpc    *grpc.Handler[*engine.Follower]
+	grpc    grpcServer
+	sdk     a2asrv.RequestHandler
 	drain   context.CancelFunc
+	started chan struct{} // closed when Run has begun
 	ran     chan struct{} // closed when Run has ended
 
 	mu    sync.Mutex
 	state phase
+}
+
+// grpcServer is the gRPC binding over whatever followers there are.
+type grpcServer interface {
+	http.Handler
+	Serve(ctx context.Context, ln net.Listener, patience time.Duration) error
 }
 
 type phase int
@@ -99,7 +112,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the key of page tokens: %w", err)
 	}
-	n := &Node{o: o, agents: agents, hub: live.NewHub(o.Followed), ran: make(chan struct{})}
+	n := &Node{o: o, agents: agents, hub: live.NewHub(o.Followed), started: make(chan struct{}), ran: make(chan struct{})}
 	w := o.Worker
 	var codec engine.ContextCodec // nil, and not an interface around nil
 	w.Queue, w.Reader, w.Census, w.Hub, w.Agents = o.Store, o.Store, o.Store, n.hub, agents
@@ -129,11 +142,20 @@ func (n *Node) serve() error {
 	if err != nil {
 		return fmt.Errorf("agent cards: %w", err)
 	}
-	n.grpc = grpc.New[*engine.Follower](edge, n.engine, grpc.Options{Ready: n.ready})
-	older := v03.New[*engine.Follower](edge, n.engine)
+	if len(n.o.Interceptors) == 0 {
+		return join[*engine.Follower](n, edge, cards, n.engine)
+	}
+	return join[*sdk.Stream](n, edge, cards, sdk.Intercept(n.engine, n.o.Logger, n.o.Interceptors...))
+}
+
+// join puts every binding before an engine.
+func join[F binding.Follower[engine.Frame]](n *Node, edge *binding.Edge, cards *binding.Cards, eng binding.Engine[engine.Call, engine.Reply, F]) (err error) {
+	n.sdk = sdk.New(eng, sdk.Options{Logger: n.o.Logger})
+	older := v03.New(edge, eng)
+	n.grpc = grpc.New(edge, eng, grpc.Options{Ready: n.ready, Register: func(s gogrpc.ServiceRegistrar) { older.RegisterGRPC(s, nil) }})
 	n.handler, err = server.New(server.Options{
-		JSONRPC: jsonrpc.New[*engine.Follower](edge, n.engine, older),
-		REST:    rest.New[*engine.Follower](edge, n.engine, older),
+		JSONRPC: jsonrpc.New(edge, eng, older),
+		REST:    rest.New(edge, eng, older),
 		GRPC:    n.grpc,
 		Cards:   cards, Edge: edge, Prefix: n.o.Prefix, Origins: n.o.Origins, Ready: n.ready,
 		LoopbackOnly: n.o.LoopbackOnly, Log: n.o.Logger,
@@ -178,6 +200,9 @@ func (n *Node) renderCard(name string, card *a2a.AgentCard) ([]byte, error) {
 // Handler serves all bindings, the card and the health checks.
 func (n *Node) Handler() http.Handler { return n.handler }
 
+// RequestHandler serves every agent to the SDK's transports.
+func (n *Node) RequestHandler() a2asrv.RequestHandler { return n.sdk }
+
 // Engine accepts and answers calls made in this process.
 func (n *Node) Engine() *engine.Engine { return n.engine }
 
@@ -199,6 +224,9 @@ func (n *Node) Run(ctx context.Context) error {
 	return err
 }
 
+// Started is closed when Run has begun: from then on messages are accepted.
+func (n *Node) Started() <-chan struct{} { return n.started }
+
 func (n *Node) enter() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -206,6 +234,7 @@ func (n *Node) enter() bool {
 		return false
 	}
 	n.state = running
+	close(n.started)
 	return true
 }
 
@@ -239,7 +268,20 @@ func (n *Node) ready(ctx context.Context) error {
 	return nil
 }
 
-// Follow follows a task of the unnamed owner from a sequence.
+// Follow follows a task from a sequence: of the user and the agent that the
+// call context of ctx names, or of nobody's and the agent without a name.
 func (n *Node) Follow(ctx context.Context, id a2a.TaskID, after uint64) (*engine.Follower, error) {
-	return n.engine.Subscribe(ctx, engine.Call{}, &a2a.SubscribeToTaskRequest{ID: id}, &after)
+	var call engine.Call
+	if cc, ok := a2asrv.CallContextFrom(ctx); ok {
+		call.Agent = cc.Tenant()
+		if cc.User != nil && cc.User.Authenticated {
+			call.Principal = cc.User.Name
+		}
+	}
+	if a, err := n.agents.Find(ctx, call.Tenant, call.Agent); err == nil {
+		for _, e := range a.Card.Capabilities.Extensions { // whoever runs the server knows what its agents require
+			call.Extensions = append(call.Extensions, e.URI)
+		}
+	}
+	return n.engine.Subscribe(ctx, call, &a2a.SubscribeToTaskRequest{ID: id}, &after)
 }

@@ -20,9 +20,11 @@ func TestRequest(t *testing.T) {
 		"nothing":         {},
 		"metadata":        {Metadata: map[string]any{"k": []any{1.5, "x", nil}, "": map[string]any{}}},
 		"parameters":      {Params: map[string][]string{"a2a-extensions": {"urn:x", "urn:y"}}},
-		"a route":         {Route: "writer"},
+		"extensions":      {Extensions: []string{"urn:x", "urn:y"}, Accepts: []string{"text/plain"}},
+		"a user":          {User: &record.User{Name: "ann", Authenticated: true, Attributes: map[string]any{"team": "red"}}},
+		"a context":       {Context: map[string]any{"trace": "1"}},
 		"a parked state":  {Parked: a2a.TaskStateAuthRequired},
-		"all of a call":   {Metadata: map[string]any{"k": "v"}, Params: map[string][]string{"a": {""}}, Route: "\u2028", Parked: a2a.TaskStateInputRequired},
+		"all of a call":   {Metadata: map[string]any{"k": "v"}, Params: map[string][]string{"a": {""}}, Accepts: []string{"\u2028"}, Parked: a2a.TaskStateInputRequired},
 		"an odd state":    {Parked: "TASK_STATE_DREAMING"},
 		"metadata parked": {Metadata: map[string]any{"parked": "x"}},
 	} {
@@ -51,7 +53,7 @@ func TestRequest(t *testing.T) {
 
 	t.Run("a state that is not set is not written", func(t *testing.T) {
 		t.Parallel()
-		if b, err := record.EncodeRequest(record.Request{Route: "r"}); string(b) != `{"route":"r"}` || err != nil {
+		if b, err := record.EncodeRequest(record.Request{Accepts: []string{"x"}}); string(b) != `{"accepts":["x"]}` || err != nil {
 			t.Errorf("got %q, %v", b, err)
 		}
 	})

@@ -24,6 +24,7 @@ type entrance struct {
 	edge *binding.Edge
 	next http.Handler
 	name *namer
+	grpc bool // there is a binding for it
 }
 
 func (h *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +33,7 @@ func (h *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = h.name.next()
 	}
 	w.Header()[binding.RequestID] = []string{id}
-	if !isGRPC(r) { // whose calls may have bodies that last; its binding looks after the others
+	if !h.grpc || !isGRPC(r) { // whose calls may have bodies that last; its binding looks after the others
 		h.edge.Begin(w, r)
 	}
 	seen := &observed{ResponseWriter: w}

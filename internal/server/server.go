@@ -77,13 +77,16 @@ func New(o Options) (http.Handler, error) {
 	if o.Prefix != "" {
 		h = prefixed(o, h)
 	}
+	if o.GRPC != nil {
+		h = besideGRPC(o.GRPC, h)
+	}
 	if o.LoopbackOnly {
 		h = loopbackOnly(o.Edge, o.Origins, h)
 	}
 	if len(o.Origins) > 0 {
 		h = withCORS(o.Origins, h)
 	}
-	return &entrance{log: o.Log, edge: o.Edge, next: h, name: newNamer()}, nil
+	return &entrance{log: o.Log, edge: o.Edge, next: h, name: newNamer(), grpc: o.GRPC != nil}, nil
 }
 
 type router struct{ Options }

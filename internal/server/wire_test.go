@@ -363,6 +363,21 @@ func TestRESTAnswersInTheTypeThatIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestRESTAnswersInTheTypeThatWasSent(t *testing.T) {
+	t.Parallel()
+	h := setup(t, &fake{})
+	for sent, want := range map[string]string{"application/json": "application/json", "application/a2a+json": "application/a2a+json"} {
+		for _, path := range []string{"/message:send", "/tasks/t:nothing"} {
+			if got := do(h, "POST", path, message, "Content-Type", sent).Header().Get("Content-Type"); got != want {
+				t.Errorf("%s to %s: answered in %s", sent, path, got)
+			}
+		}
+		if got := do(h, "POST", "/message:send", message, "Content-Type", sent, "Accept", "*/*").Header().Get("Content-Type"); got != "application/json" {
+			t.Errorf("%s, accepting everything: answered in %s", sent, got)
+		}
+	}
+}
+
 func TestHEADIsGETWithoutABody(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(setup(t, &fake{}))

@@ -65,7 +65,7 @@ func (h *Handler[F]) Serve(w http.ResponseWriter, r *http.Request, route, path s
 		h.edge.Refuse(w, r, err)
 		return
 	}
-	h.edge.Write(w, http.StatusOK, binding.Negotiate(r.Header["Accept"]), result)
+	h.edge.Write(w, http.StatusOK, binding.Negotiate(r.Header), result)
 }
 
 // check finds out what is asked for, and in which version.

@@ -14,10 +14,12 @@ GOFMT   ?= $(shell $(GO) env GOROOT)/bin/gofmt
 ARGS    ?=
 KILLS   ?= 30
 TIME    ?=
+ACTS    ?= ../shared/conformance/acts
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Go modules with code in them. tools/ has none: staticcheck is run from it.
 MODULES     := $(patsubst %/,%,$(dir $(wildcard go.mod bench/go.mod)))
+LINTED      := $(MODULES) interop
 STATICCHECK := $(GO) tool -modfile=$(CURDIR)/tools/go.mod staticcheck
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
@@ -48,7 +50,7 @@ race: ## Run every test under the race detector, but those of internal/prove tha
 	@for m in $(MODULES); do echo "== go test -race ./... in $$m"; (cd $$m && CGO_ENABLED=1 $(GO) test -race -skip '^TestTorture' $(TEST_FLAGS) ./...); done
 
 .PHONY: check
-check: lint generated test race ## All that must hold before a change goes in; CI runs this and nothing else
+check: lint generated test race interop ## All that must hold before a change goes in; CI runs this and nothing else
 	@echo "check: all good"
 
 .PHONY: fmt
@@ -58,7 +60,7 @@ fmt: ## Format every Go file
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, SPDX lines and the rules between rooms
 	@unformatted=$$($(GOFMT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run 'make fmt':"; echo "$$unformatted"; exit 1; fi
-	@for m in $(MODULES); do echo "== go vet and staticcheck in $$m"; (cd $$m && $(GO) vet ./... && $(STATICCHECK) ./...); done
+	@for m in $(LINTED); do echo "== go vet and staticcheck in $$m"; (cd $$m && $(GO) vet ./... && $(STATICCHECK) ./...); done
 	$(GO) test . ./hack -count=1 -run 'House|Arrow|Depend|Libc'
 
 .PHONY: generate
@@ -72,6 +74,14 @@ generated: ## Check that generated files are what `make generate` writes
 .PHONY: bench
 bench: ## Measure beside the peers: make bench ARGS="..."
 	cd bench && $(GO) run . $(ARGS)
+
+.PHONY: conformance
+conformance: ## Run the A2A conformance tests (ACTS): make conformance ACTS=../shared/conformance/acts
+	$(GO) run ./hack/acts -acts $(ACTS)
+
+.PHONY: interop
+interop: ## Drive the program by the SDKs of Python and JavaScript and by Chromium (interop/setup.sh gets what is missing)
+	cd interop && $(GO) test ./... -count=1 -timeout=15m
 
 .PHONY: torture
 torture: ## Kill real servers and check what is left: make torture KILLS=300 TIME=30m

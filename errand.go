@@ -63,7 +63,7 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 		host = "unknown"
 	}
 	n := node.Options{
-		Store: st, PublicURL: o.PublicURL, KeyTTL: o.KeyTTL, Logger: o.Logger,
+		Store: st, PublicURL: o.PublicURL, GRPC: o.GRPC, KeyTTL: o.KeyTTL, Logger: o.Logger,
 		Origins: o.CORSOrigins, Codec: o.ContextCodec, Interceptors: o.Interceptors,
 	}
 	for _, a := range agents {

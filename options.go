@@ -50,6 +50,11 @@ type Options struct {
 	// is mounted under, for example https://agents.example.com/a2a. The agent
 	// card says it. Default http://127.0.0.1:8080.
 	PublicURL string
+	// GRPC is where clients reach the gRPC binding, as in
+	// agents.example.com:443; the agent card says it. Default: the host of an
+	// https PublicURL without a path, where HTTP/2 comes with TLS; otherwise the
+	// card names none.
+	GRPC string
 	// Lease is how long a worker owns a task without a sign of life (default
 	// 15 s); the heartbeat comes three times as often.
 	Lease time.Duration

@@ -46,6 +46,9 @@ func NewServer(tb testing.TB, o errand.Options, agents ...errand.Agent) *Server 
 	if o.PublicURL == "" {
 		o.PublicURL = s.URL
 	}
+	if o.GRPC == "" {
+		o.GRPC = ln.Addr().String()
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(tb.Output(), nil))
 	}

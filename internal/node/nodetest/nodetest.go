@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/engine"
@@ -43,7 +44,8 @@ type Options struct {
 	// More are further agents; they run the same functions.
 	More []string
 	// Card replaces the card of the agents.
-	Card *a2a.AgentCard
+	Card         *a2a.AgentCard
+	ExtendedCard a2asrv.ExtendedAgentCardProducer
 	// Resolve finds agents beyond those.
 	Resolve func(w *World, tenant, name string) (agent.Agent, error)
 
@@ -137,7 +139,7 @@ func (w *World) entry(name string) agent.Agent {
 	if card == nil {
 		card = &a2a.AgentCard{Name: "test"}
 	}
-	return agent.Agent{Name: name, Card: card, Executor: w.Options.Agent.executor(), Policy: w.Policy}
+	return agent.Agent{Name: name, Card: card, Executor: w.Options.Agent.executor(), Policy: w.Policy, ExtendedCard: w.ExtendedCard}
 }
 
 // Entry is an agent with functions of its own.

@@ -31,7 +31,7 @@ TEST_FLAGS ?= -count=1 -shuffle=on -timeout=15m
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## Serve the demo agent on loopback: make run ARGS="--store memory:"
@@ -82,6 +82,14 @@ conformance: ## Run the A2A conformance tests (ACTS): make conformance ACTS=../s
 .PHONY: interop
 interop: ## Drive the program by the SDKs of Python and JavaScript and by Chromium (interop/setup.sh gets what is missing)
 	cd interop && $(GO) test ./... -count=1 -timeout=15m
+
+FUZZ ?= 1000000x
+FUZZED ?= ./internal/binding ./internal/binding/grpc ./internal/binding/jsonrpc ./internal/binding/rest ./internal/binding/v03 ./internal/engine ./internal/sse ./internal/record
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target of FUZZED: make fuzz FUZZ=5m (or a number of executions, 1000000x)
+	@for p in $(FUZZED); do for t in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz || true); do \
+		echo "== $$p $$t"; $(GO) test $$p -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZ); done; done
 
 .PHONY: torture
 torture: ## Kill real servers and check what is left: make torture KILLS=300 TIME=30m

@@ -61,11 +61,12 @@ func serve(a errand.Agent, text string) (*errand.Errand, *a2a.Task, func()) {
 		_ = e.Close()
 	}
 	req := &a2a.SendMessageRequest{Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart(text))}
-	for { // until Run has begun, sends are answered 503
-		if res, err := client.SendMessage(ctx, req); err == nil {
-			return e, res.(*a2a.Task), stop
-		}
+	<-e.Started() // before that, sends are answered 503
+	res, err := client.SendMessage(ctx, req)
+	if err != nil {
+		panic(err)
 	}
+	return e, res.(*a2a.Task), stop
 }
 
 // An executor of the official SDK becomes durable as it is.

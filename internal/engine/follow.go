@@ -30,8 +30,10 @@ type Follower struct {
 	// behind is set while the log may hold events after the cursor that the
 	// listener did not give.
 	behind bool
-	first  *Frame
-	done   error // io.EOF, or how the stream ended
+	// timed is set while the turn may be withdrawn because its deadline passes.
+	timed bool
+	first *Frame
+	done  error // io.EOF, or how the stream ended
 }
 
 // Stream accepts a message and follows its turn.
@@ -40,7 +42,7 @@ func (e *Engine) Stream(ctx context.Context, call Call, req *a2a.SendMessageRequ
 	if err != nil {
 		return nil, err
 	}
-	f := &Follower{e: e, ref: acc.ref, lis: acc.lis, cursor: acc.cursor, turn: acc.turn, behind: !acc.fresh}
+	f := &Follower{e: e, ref: acc.ref, lis: acc.lis, cursor: acc.cursor, turn: acc.turn, behind: !acc.fresh, timed: acc.mayBeWithdrawn()}
 	if acc.joined {
 		err = f.rejoin(ctx, acc)
 	} else if acc.state != nil && acc.state.Exists() && acc.turn > 1 {
@@ -180,7 +182,7 @@ func (f *Follower) Next(ctx context.Context, idle time.Duration) ([]Frame, error
 	var timer *time.Timer
 	for {
 		if f.done != nil {
-			return nil, f.done
+			return nil, f.end(ctx)
 		}
 		frames, err := f.gather(ctx)
 		if err != nil || len(frames) > 0 {
@@ -266,6 +268,9 @@ func (f *Follower) read(ctx context.Context) ([]Frame, error) {
 	if f.cursor >= head.LastSeq {
 		f.behind = false
 		f.checkTurn(head.DoneTurn)
+		if f.timed && f.done == nil {
+			f.done = f.e.checkWithdrawn(ctx, f.ref, f.turn)
+		}
 	}
 	return frames, nil
 }

@@ -81,12 +81,15 @@ func (e *Engine) settled(ctx context.Context, acc *accepted) (*task.State, error
 			return e.settledIn(ctx, acc, h, s)
 		},
 	})
-	if err != nil || acc.turn == 1 || !s.Closed() {
+	if err != nil || acc.turn == 1 || !s.Closed() && !acc.mayBeWithdrawn() {
 		return s, err
 	}
 	t, err := e.turn(ctx, acc)
 	if err != nil {
 		return nil, err
+	}
+	if withdrawn(t) {
+		return nil, turnExpired(acc.ref.ID)
 	}
 	if t.Item == store.Canceled && t.Attempt == 0 {
 		return nil, turnCanceled(acc.ref.ID, s.Status.State)
@@ -145,6 +148,11 @@ var authRequired = []byte(a2a.TaskStateAuthRequired)
 
 // settledIn gives the answer that the task as it was read is, or nil.
 func (e *Engine) settledIn(ctx context.Context, acc *accepted, h store.Head, s *task.State) (*task.State, error) {
+	if acc.mayBeWithdrawn() && h.DoneTurn < acc.turn {
+		if err := e.checkWithdrawn(ctx, acc.ref, acc.turn); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case s.Closed() || h.DoneTurn >= acc.turn:
 		if h.LastTurn == acc.turn {

@@ -35,6 +35,8 @@ type accepted struct {
 	state *task.State
 	// fresh is set when lis has heard everything after cursor.
 	fresh bool
+	// timed is set when the turn has a deadline.
+	timed bool
 	lis   *live.Listener
 }
 
@@ -47,6 +49,7 @@ type draft struct {
 	key       *store.Key
 	immediate bool
 	whole     bool // a follow-up wants the folded task
+	queue     task.Queue
 	data      record.Request
 }
 
@@ -66,12 +69,16 @@ func (e *Engine) accept(ctx context.Context, call Call, req *a2a.SendMessageRequ
 		return nil, err
 	}
 	d := &draft{call: call, agent: call.agent, req: req, whole: whole}
+	if d.queue, err = queueOf(call, req); err != nil {
+		return nil, err
+	}
 	if d.data, err = e.request(ctx, call, req.Metadata); err != nil {
 		return nil, err
 	}
 	if req.Config != nil {
 		d.data.Accepts = req.Config.AcceptedOutputModes
 	}
+	d.data.MaxAttempts = d.queue.MaxAttempts
 	d.immediate = req.Config != nil && req.Config.ReturnImmediately && !whole
 	m := *req.Message
 	d.msg = &m
@@ -238,6 +245,7 @@ func (d *draft) submission(ref task.Ref, turn int, parked a2a.TaskState) (*store
 	return &store.Submission{
 		Ref: ref, Agent: d.call.Agent, ContextID: d.msg.ContextID, Turn: turn,
 		Message: body, MessageID: d.msg.ID, Request: data, Key: d.key,
+		Priority: d.queue.Priority, ScheduledFor: d.queue.ScheduledFor, Deadline: d.queue.Deadline,
 	}, nil
 }
 
@@ -249,7 +257,7 @@ func (e *Engine) submit(ctx context.Context, d *draft, sub *store.Submission, st
 	if reserved {
 		sub.Claim = &taker
 	}
-	acc := &accepted{ref: sub.Ref, fresh: true, lis: e.Hub.Listen(sub.Ref)}
+	acc := &accepted{ref: sub.Ref, fresh: true, timed: !sub.Deadline.IsZero(), lis: e.Hub.Listen(sub.Ref)}
 	res, err := e.Intake.Submit(ctx, sub)
 	if reserved && (err != nil || res.Claim == nil) {
 		e.Worker.Release(sub.Agent)
@@ -307,6 +315,8 @@ func (e *Engine) submitError(sub *store.Submission, err error) error {
 		return err
 	case errors.Is(err, store.ErrClosed):
 		return ended(store.Head{Ref: sub.Ref})
+	case errors.Is(err, store.ErrPastDeadline):
+		return task.PastDeadline()
 	}
 	return e.storeError("submit", err)
 }

@@ -17,6 +17,11 @@
 //	go e.Run(ctx)
 //	http.ListenAndServe(":8080", e)
 //
+// The handler serves JSON-RPC, HTTP+JSON and, to whoever speaks HTTP/2, gRPC,
+// in A2A 1.0 and 0.3, at one address; ServeGRPC is for an address of its own. One
+// server has any number of agents. docs/library.md has the equal of each option
+// of the SDK's server.
+//
 // # What an executor should know
 //
 // Execution is at least once, recording is exactly once. A turn whose process

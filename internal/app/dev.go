@@ -71,6 +71,9 @@ func (d Dev) Run(ctx context.Context, out io.Writer) error {
 		// the live data spares a tenth of the time.
 		debug.SetGCPercent(400)
 	}
+	if err := node.CheckOrigins(d.Origins); err != nil {
+		return &Refused{Usage: true, Message: "--cors-origin: " + err.Error(), Hint: "errand dev --cors-origin http://localhost:3000"}
+	}
 	addr, err := loopback("--listen", d.Listen)
 	if err != nil {
 		return err

@@ -152,7 +152,7 @@ func (n *Node) serve() error {
 func join[F binding.Follower[engine.Frame]](n *Node, edge *binding.Edge, cards *binding.Cards, eng binding.Engine[engine.Call, engine.Reply, F]) (err error) {
 	n.sdk = sdk.New(eng, sdk.Options{Logger: n.o.Logger})
 	older := v03.New(edge, eng)
-	n.grpc = grpc.New(edge, eng, grpc.Options{Ready: n.ready, Register: func(s gogrpc.ServiceRegistrar) { older.RegisterGRPC(s, nil) }})
+	n.grpc = grpc.New(edge, eng, grpc.Options{Ready: n.ready, Register: func(s gogrpc.ServiceRegistrar) { older.RegisterGRPC(s, grpc.GuardOf) }})
 	n.handler, err = server.New(server.Options{
 		JSONRPC: jsonrpc.New(edge, eng, older),
 		REST:    rest.New(edge, eng, older),

@@ -27,6 +27,9 @@ type About = store.About
 // CardPath is where the agent card is, below the public URL.
 const CardPath = binding.CardPath
 
+// CheckOrigins wants origins as browsers send them, or * alone.
+func CheckOrigins(origins []string) error { return server.CheckOrigins(origins) }
+
 // AddrOfGRPC is where gRPC is reached beside the other bindings: at the root of
 // a public URL, if TLS is spoken there, since that brings HTTP/2 with it. Where
 // it is not, or below a path, nobody can tell.

@@ -33,15 +33,15 @@ func withCORS(origins []string, next http.Handler) http.Handler {
 	}).Handler(next)
 }
 
-// checkOrigins wants origins as browsers send them, or * alone.
-func checkOrigins(origins []string) error {
+// CheckOrigins wants origins as browsers send them, or * alone.
+func CheckOrigins(origins []string) error {
 	for _, o := range origins {
 		if o == "*" && len(origins) == 1 {
 			continue
 		}
 		u, err := url.Parse(o)
 		if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || strings.Contains(o, "*") {
-			return fmt.Errorf("CORS origin %q: want scheme://host[:port] as browsers send it, or * alone for all", o)
+			return fmt.Errorf("origin %q: want scheme://host[:port] as browsers send it, or * alone for all", o)
 		}
 	}
 	return nil

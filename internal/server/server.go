@@ -64,7 +64,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Prefix != "" && (!strings.HasPrefix(o.Prefix, "/") || strings.HasSuffix(o.Prefix, "/") || strings.ContainsAny(o.Prefix, "%?#")) {
 		return nil, fmt.Errorf("server: prefix %q: want /path without a slash at its end", o.Prefix)
 	}
-	if err := checkOrigins(o.Origins); err != nil {
+	if err := CheckOrigins(o.Origins); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	if o.ReadyTimeout <= 0 {

@@ -24,6 +24,9 @@ type Request struct {
 	User *User `json:"user,omitempty"`
 	// Context is what a ContextCodec made of the caller's context.
 	Context map[string]any `json:"context,omitempty"`
+	// MaxAttempts bounds the attempts of the turn in place of the agent's policy;
+	// 0: the policy's.
+	MaxAttempts int `json:"maxAttempts,omitempty"`
 	// Parked is the state that the task waited in when a follow-up was accepted.
 	Parked a2a.TaskState `json:"parked,omitempty"`
 }
@@ -64,7 +67,7 @@ func EncodeRequest(r Request) ([]byte, error) {
 
 func (r *Request) empty() bool {
 	return len(r.Metadata) == 0 && len(r.Params) == 0 && len(r.Extensions) == 0 && len(r.Accepts) == 0 &&
-		r.User == nil && len(r.Context) == 0 && r.Parked == a2a.TaskStateUnspecified
+		r.User == nil && len(r.Context) == 0 && r.MaxAttempts == 0 && r.Parked == a2a.TaskStateUnspecified
 }
 
 // DecodeRequest reads what EncodeRequest wrote.

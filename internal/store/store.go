@@ -41,6 +41,8 @@ var (
 	ErrFenced = errors.New("store: fenced")
 	// ErrStale: the head that a Submission was made from has changed; read it again.
 	ErrStale = errors.New("store: stale head")
+	// ErrPastDeadline: the deadline of a submission has passed already.
+	ErrPastDeadline = errors.New("store: past deadline")
 	// ErrNewerTurn: a terminal append named a last turn that is not the last.
 	ErrNewerTurn = errors.New("store: newer turn")
 	// ErrClosed: the task's log has ended.
@@ -76,7 +78,7 @@ type Intake interface {
 	// Submit accepts one turn: the task (if new), the turn, its work item, the
 	// idempotency key and the opening records, in one commit.
 	// Errors: ErrNotFound (follow-up to an unknown task), ErrClosed, ErrStale,
-	// ErrKeyConflict, ErrOverloaded, ErrFull, ErrUnavailable, ErrUnknown.
+	// ErrPastDeadline, ErrKeyConflict, ErrOverloaded, ErrFull, ErrUnavailable, ErrUnknown.
 	Submit(ctx context.Context, s *Submission) (Submitted, error)
 	// RequestCancel records that a cancellation was asked for (see Cancellation
 	// for what else happens). Errors: ErrNotFound. A closed task is not an
@@ -88,10 +90,12 @@ type Intake interface {
 
 // Queue is what running work items needs.
 type Queue interface {
-	// Claim takes up to r.Limit ready items of one agent in queue order. Each
-	// claim raises the task's epoch by one and the item's attempt by one and
-	// gives a lease of r.TTL. An item whose stored format is unknown is skipped
-	// and costs no attempt. No items is not an error.
+	// Claim takes up to r.Limit ready items of one agent in queue order: cancel
+	// items first, then by priority (the higher first), by run time, and in the
+	// order in which they were accepted. Each claim raises the task's epoch by
+	// one and the item's attempt by one and gives a lease of r.TTL. An item whose
+	// stored format is unknown is skipped and costs no attempt. An item whose
+	// deadline has passed is claimed as Promote does it. No items is not an error.
 	Claim(ctx context.Context, r ClaimRequest) ([]Claim, error)
 	// Append commits what a running attempt has to record; see Append.
 	// Errors: ErrNotFound, ErrFenced, ErrClosed, ErrNewerTurn, ErrOverloaded,
@@ -99,13 +103,17 @@ type Queue interface {
 	Append(ctx context.Context, a *Append) (Appended, error)
 	// Heartbeat renews leases. The answers are in the order of the beats.
 	Heartbeat(ctx context.Context, ttl time.Duration, beats []Beat) ([]BeatAnswer, error)
+	Sweeps
+}
+
+// Sweeps are what somebody must do now and then for the queue to go on.
+type Sweeps interface {
 	// Rescue makes items whose lease ran out ready again, at most limit: the
 	// item's losses and the task's epoch rise by one each. It returns the agents
 	// (with repeats) that now have more to do.
 	Rescue(ctx context.Context, limit int) ([]string, error)
-	// Promote makes retryable items whose time has come pending, at most limit,
-	// and tells how long until the next one is due (0: none waits).
-	Promote(ctx context.Context, limit int) (agents []string, next time.Duration, err error)
+	// Promote does what has become due; see Promoted.
+	Promote(ctx context.Context, r PromoteRequest) (Promoted, error)
 }
 
 // Census tells who has work, for a worker that does not know every name.

@@ -91,13 +91,21 @@ type Submission struct {
 	Request   []byte
 	// Key makes the submission idempotent; nil: it is not.
 	Key *Key
+	// Priority orders the items of an agent: the higher is claimed first.
+	Priority int
+	// ScheduledFor is when the turn may begin; zero, or a time that has come: at
+	// once. The item's run time is the later of this and now.
+	ScheduledFor time.Time
+	// Deadline is when the turn must have ended; zero: never. One that has passed
+	// is ErrPastDeadline, unless the key is known.
+	Deadline time.Time
 	// IfClaimed is recorded if this commit claims the item, IfQueued if it does
 	// not; nil records nothing. Both are nil for a turn that must wait for an
 	// earlier one (DoneTurn < Turn-1).
 	IfClaimed, IfQueued *Opening
 	// Claim asks to claim the item in this commit. It is granted when the turn
-	// is ready (all earlier turns have ended) and no other item of the agent is
-	// ready.
+	// is ready (all earlier turns have ended and its schedule has come) and no
+	// other item of the agent is ready.
 	Claim *Taker
 }
 
@@ -147,8 +155,11 @@ type ItemState string
 
 // The states of a work item. A pending item of a turn that waits for an
 // earlier one, or for a cancel item, is not ready: it is not in the claim index.
+// A scheduled item becomes pending when its time has come: by Promote, or, if
+// that was while it waited, when there is nothing left to wait for.
 const (
 	Pending   ItemState = "pending"
+	Scheduled ItemState = "scheduled"
 	Running   ItemState = "running"
 	Retryable ItemState = "retryable"
 	Completed ItemState = "completed"
@@ -170,6 +181,13 @@ type Claim struct {
 	// Attempt counts every run of the item from 1, this one included. Failures
 	// counts those that ended in Retryable, Losses those that were rescued.
 	Attempt, Failures, Losses int
+	// Expired is whether the item's deadline has passed. Such a claim is not a
+	// run: it only serves to record the end. Attempt is not raised by it, and is
+	// 0 if the item never ran, nor does it count for Head.Started.
+	Expired bool
+	// Left is how long it is until the item's deadline; 0: it has none, or it
+	// has passed.
+	Left time.Duration
 	// Message, MessageID and Request are the turn's. For a cancel item Message is nil
 	// and Request is what RequestCancel brought.
 	Message   []byte
@@ -182,6 +200,30 @@ type Claim struct {
 	SnapshotBytes, TailBytes int64
 	// CancelRequest is what RequestCancel brought, if Head.Cancel is CancelRequested.
 	CancelRequest []byte
+}
+
+// PromoteRequest asks for what has become due.
+type PromoteRequest struct {
+	// Limit bounds the items of each kind.
+	Limit int
+	// Expire claims the items whose deadline has passed; nil leaves them.
+	Expire *Taker
+}
+
+// Promoted tells what has become due. Retryable and scheduled items whose time
+// has come are pending now; that time is their run time.
+type Promoted struct {
+	// Agents (with repeats) have more to do.
+	Agents []string
+	// Expired are the items that waited (ready, scheduled or for a retry) until
+	// their deadline had passed, claimed whatever else is ready.
+	Expired []Claim
+	// Withdrawn are the tasks of turns that never ran, whose deadline passed
+	// while an earlier turn or a cancel item held them back: Turn.Expired is set
+	// from now on, and the item is claimed as expired when nothing holds it back.
+	Withdrawn []task.Ref
+	// Next is how long until Promote has something to do again (0: nothing waits).
+	Next time.Duration
 }
 
 // ItemRef names an item of a task.
@@ -311,6 +353,9 @@ type Turn struct {
 	Attempt   int
 	Failures  int
 	Losses    int
+	// Expired is whether the deadline has passed while the turn waited: it is
+	// not run (again), and if it never ran it never will.
+	Expired bool
 }
 
 // Attempt is one row of the table of attempts.

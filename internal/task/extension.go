@@ -13,8 +13,8 @@ const (
 	ResumeURI = "https://github.com/errand-a2a/errand/ext/resume/v1"
 	// ProgressURI keys the progress of an attempt, in status metadata.
 	ProgressURI = "https://github.com/errand-a2a/errand/ext/progress/v1"
-	// CanceledTurnsKey keys, in the metadata of a terminal status, the ids of
-	// the messages whose turns never ran.
+	// CanceledTurnsKey keys, in the metadata of a status, the ids of the messages
+	// whose turns will never run: the task has ended, or their deadline passed.
 	CanceledTurnsKey = QueueURI + "#canceledMessages"
 	// AcceptedModesKey keys, in the request metadata that an executor gets, the
 	// media types that the caller said it accepts.

@@ -28,8 +28,10 @@ type attempt struct {
 	claim *store.Claim
 	ref   task.Ref
 	began time.Time
-	given *record.Given // nil: decode what the claim holds
-	req   record.Request
+	// deadline is when the turn must have ended; zero: never.
+	deadline time.Time
+	given    *record.Given // nil: decode what the claim holds
+	req      record.Request
 
 	// ctx is the executor's; stop cancels it with the reason.
 	ctx  context.Context
@@ -87,7 +89,7 @@ func newAttempt(w *Worker, a *agent.Agent, c *store.Claim, s *slot) *attempt {
 		at.own = min(c.Head.DoneTurn+1, c.Head.LastTurn)
 	}
 	at.room = sync.NewCond(&at.mu)
-	at.ctx, at.stop = context.WithCancelCause(context.Background())
+	at.ctx, at.stop = at.limited(context.Background())
 	at.lastAt = at.began
 	return at
 }
@@ -137,6 +139,8 @@ func (at *attempt) supervise() {
 	if limit != nil {
 		defer limit.Stop()
 	}
+	overdue, stopClock := at.deadlineTimer()
+	defer stopClock()
 	for {
 		select {
 		case <-at.wake:
@@ -147,6 +151,8 @@ func (at *attempt) supervise() {
 			at.publish()
 		case <-limited:
 			at.checkLimits(limit)
+		case <-overdue:
+			at.passDeadline()
 		case <-at.cancel.graceOver():
 			at.cancelReturned(result{err: errors.New("the grace period is over")})
 		case <-at.w.draining:
@@ -232,7 +238,7 @@ func (at *attempt) accept(ev a2a.Event) bool {
 	for !at.ended && at.overWindow() {
 		at.room.Wait()
 	}
-	if at.ended || at.broken != nil {
+	if at.ended || at.broken != nil || at.late() {
 		at.refuse(fmt.Sprintf("%T after the end of the attempt", ev))
 		return false
 	}

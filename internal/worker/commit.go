@@ -176,8 +176,8 @@ func (at *attempt) operation(b *commitBatch, f *verdict) *store.Append {
 func (at *attempt) account(f *verdict) *store.Attempt {
 	at.mu.Lock()
 	defer at.mu.Unlock()
-	if f.outcome == outcomeCompleted && len(at.refused) == 0 {
-		return nil
+	if at.claim.Expired || f.outcome == outcomeCompleted && len(at.refused) == 0 {
+		return nil // an expired claim is no run
 	}
 	row := &store.Attempt{
 		Item: at.claim.Item, Number: at.claim.Attempt, Worker: at.w.o.ID, Epoch: at.claim.Head.Epoch,

@@ -50,18 +50,18 @@ func (w *Worker) rescue(ctx context.Context) {
 
 // promote makes due items ready and tells when to look again.
 func (w *Worker) promote(ctx context.Context) time.Duration {
-	agents, next, err := w.o.Queue.Promote(ctx, sweepLimit)
+	due, err := w.due(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.o.Logger.Warn("promote failed; trying again", "error", err)
 		}
 		return w.o.Poll
 	}
-	w.ringAll(agents)
-	if next <= 0 || next > w.o.Poll {
+	w.ringAll(due.Agents)
+	if due.Next <= 0 || due.Next > w.o.Poll {
 		return w.o.Poll
 	}
-	return max(next, time.Millisecond)
+	return max(due.Next, time.Millisecond)
 }
 
 func (w *Worker) ringAll(agents []string) {

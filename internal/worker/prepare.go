@@ -36,6 +36,10 @@ func (at *attempt) prepare() error {
 	if err := at.loadState(); err != nil {
 		return err
 	}
+	if c.Expired {
+		at.turn.Attempt++ // the last run's number has made ids of messages already
+		return nil
+	}
 	if c.Item.Kind == store.CancelItem {
 		return nil
 	}
@@ -154,10 +158,7 @@ func (at *attempt) submitted() *task.State {
 // openTurn records the opening of a turn that nobody opened when it was
 // accepted, because it had to wait. The caller holds at.mu.
 func (at *attempt) openTurn() {
-	// What follows TurnSeq is the turn's. The message's id alone says nothing:
-	// another turn's may have the same.
-	opened := at.claim.Head.LastSeq > at.claim.TurnSeq && at.state.HasMessage(at.claim.MessageID)
-	if at.claim.Item.Turn == 1 || opened {
+	if at.claim.Item.Turn == 1 || at.opened() {
 		return
 	}
 	if !task.Interrupted(at.turn.Parked) || at.claim.Attempt == 1 {
@@ -165,6 +166,13 @@ func (at *attempt) openTurn() {
 	}
 	at.record(at.turn.Status(a2a.TaskStateWorking, "", at.now()), record.Stamp{},
 		&task.Message{ID: at.claim.MessageID, Raw: at.claim.Message})
+}
+
+// opened tells whether the opening of a later turn is in the log.
+func (at *attempt) opened() bool {
+	// What follows TurnSeq is the turn's. The message's id alone says nothing:
+	// another turn's may have the same.
+	return at.claim.Head.LastSeq > at.claim.TurnSeq && at.state.HasMessage(at.claim.MessageID)
 }
 
 // openAttempt records that the turn runs again and, as the agent's policy has

@@ -24,6 +24,7 @@ const (
 	outcomeInvalid   = "invalid response"
 	outcomeReleased  = "released"
 	outcomeTooLarge  = "too large"
+	outcomeDeadline  = "deadline"
 )
 
 // verdict is how an attempt ends.
@@ -66,6 +67,8 @@ func (at *attempt) settleClaim() bool {
 		at.conclude(canceled())
 	case c.Head.Cancel == store.CancelRequested:
 		at.conclude(canceled())
+	case c.Expired:
+		at.concludeExpired()
 	case c.Losses > 0 && p.OnLost == agent.FailLost:
 		at.conclude(failed(outcomeLost, "The server that ran the agent was lost, and this agent's work is not repeated.", nil))
 	case c.Losses >= p.Retry.MaxLosses:
@@ -139,6 +142,8 @@ func (at *attempt) returned(r result) *verdict {
 		return at.failure(r.err, outcomeFailed, "")
 	case at.state.Status.State == a2a.TaskStateAuthRequired:
 		return ended(store.Completed, outcomeCompleted)
+	case at.late():
+		return at.overdue(ErrDeadline)
 	}
 	return failed(outcomeInvalid, "The agent ended without a final state: invalid agent response.", errors.New("the executor returned without a final state"))
 }
@@ -146,7 +151,15 @@ func (at *attempt) returned(r result) *verdict {
 // failure decides between another attempt and the end.
 func (at *attempt) failure(err error, outcome, stack string) *verdict {
 	p := at.agent.Policy.Retry
+	if n := at.req.MaxAttempts; n > 0 {
+		p.MaxAttempts = n
+	}
 	failures := at.claim.Failures + 1
+	if at.late() {
+		v := at.overdue(err)
+		v.stack = stack
+		return v
+	}
 	v := failed(outcome, fmt.Sprintf("The agent failed; attempt %d was the last.", at.claim.Attempt), err)
 	v.stack = stack
 	if task.IsPermanent(err) {
@@ -219,6 +232,9 @@ func (at *attempt) release() {
 
 // abandon gives back an item whose task cannot be read here.
 func (at *attempt) abandon(err error) {
+	if at.claim.Expired {
+		return // given back it would be claimed again at once; its lease will run out
+	}
 	f := &verdict{finish: store.Finish{State: store.Retryable, After: at.w.o.Lease}, outcome: outcomeFailed, err: err}
 	op := &store.Append{
 		Ref: at.ref, Epoch: at.claim.Head.Epoch, LastSeq: at.claim.Head.LastSeq,

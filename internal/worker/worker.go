@@ -254,8 +254,11 @@ func (w *Worker) Release(name string) {
 func (w *Worker) Start(c *store.Claim, given *record.Given) { go w.run(c, given) }
 
 func (w *Worker) run(c *store.Claim, given *record.Given) {
+	w.runIn(&slot{w: w, agent: c.Head.Agent}, c, given)
+}
+
+func (w *Worker) runIn(slot *slot, c *store.Claim, given *record.Given) {
 	name := c.Head.Agent
-	slot := &slot{w: w, agent: name}
 	defer w.attempts.Done()
 	defer slot.free()
 	a, err := w.find(c.Head.Tenant, name)

@@ -24,7 +24,6 @@ func encode(answer []byte, m proto.Message) (encoded, error) {
 		if mendErr != nil {
 			return nil, fmt.Errorf("convert %s: %w", m.ProtoReflect().Descriptor().Name(), err)
 		}
-		proto.Reset(m)
 		if err := opts.Unmarshal(mended, m); err != nil {
 			return nil, fmt.Errorf("convert %s: %w", m.ProtoReflect().Descriptor().Name(), err)
 		}

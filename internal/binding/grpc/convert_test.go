@@ -4,6 +4,7 @@ package grpc
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/errand-a2a/errand/internal/binding"
+	"github.com/errand-a2a/errand/internal/binding/v03"
 	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/record"
 	"github.com/errand-a2a/errand/internal/task"
@@ -193,5 +195,53 @@ func TestEventIsConvertedOnce(t *testing.T) {
 	f.Shared = nil
 	if _, err := encodeFrame(f); err == nil {
 		t.Error("without the others' work it is read")
+	}
+}
+
+// A card with everything in it, as it is rendered for the clients of both
+// versions.
+func TestCard(t *testing.T) {
+	t.Parallel()
+	card := &a2a.AgentCard{
+		Name: "n", Description: "d", Version: "2", DocumentationURL: "https://d", IconURL: "https://i",
+		Provider:             &a2a.AgentProvider{Org: "o", URL: "https://o"},
+		Capabilities:         a2a.AgentCapabilities{ExtendedAgentCard: true, Extensions: []a2a.AgentExtension{{URI: "urn:x", Required: true, Params: map[string]any{"k": 1}}}},
+		SecurityRequirements: a2a.SecurityRequirementsOptions{{"key": {"a", "b"}}, {"oauth": nil}},
+		SecuritySchemes: a2a.NamedSecuritySchemes{
+			"key":   a2a.APIKeySecurityScheme{Name: "X-Key", Location: a2a.APIKeySecuritySchemeLocationHeader},
+			"http":  a2a.HTTPAuthSecurityScheme{Scheme: "Bearer", BearerFormat: "JWT"},
+			"oidc":  a2a.OpenIDConnectSecurityScheme{OpenIDConnectURL: "https://c"},
+			"mtls":  a2a.MutualTLSSecurityScheme{Description: "d"},
+			"oauth": a2a.OAuth2SecurityScheme{Flows: a2a.ClientCredentialsOAuthFlow{TokenURL: "https://t", Scopes: map[string]string{"s": "d"}}},
+		},
+		Skills: []a2a.AgentSkill{{ID: "s", Name: "s", Description: "d", Tags: []string{"t"}, Examples: []string{"e"}, SecurityRequirements: a2a.SecurityRequirementsOptions{{"key": {"c"}}}}},
+	}
+	rendered, err := binding.RenderCard("other", card, binding.CardOptions{PublicURL: "https://x", GRPC: "x:443", Render: v03.RenderCard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mended, err := mendCard(rendered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := converted(t, mended, &a2apb.AgentCard{}).(*a2apb.AgentCard)
+	schemes := got.GetSecuritySchemes()
+	for name, ok := range map[string]bool{
+		"interfaces": slices.ContainsFunc(got.GetSupportedInterfaces(), func(i *a2apb.AgentInterface) bool {
+			return i.GetUrl() == "x:443" && i.GetProtocolBinding() == "GRPC" && i.GetTenant() == "other" && i.GetProtocolVersion() == "1.0"
+		}),
+		"key":          schemes["key"].GetApiKeySecurityScheme().GetName() == "X-Key",
+		"http":         schemes["http"].GetHttpAuthSecurityScheme().GetBearerFormat() == "JWT",
+		"oidc":         schemes["oidc"].GetOpenIdConnectSecurityScheme().GetOpenIdConnectUrl() == "https://c",
+		"mtls":         schemes["mtls"].GetMtlsSecurityScheme().GetDescription() == "d",
+		"oauth":        schemes["oauth"].GetOauth2SecurityScheme().GetFlows().GetClientCredentials().GetScopes()["s"] == "d",
+		"requirements": len(got.GetSecurityRequirements()) == 2 && slices.Equal(got.GetSecurityRequirements()[0].GetSchemes()["key"].GetList(), []string{"a", "b"}),
+		"skills":       slices.Equal(got.GetSkills()[0].GetSecurityRequirements()[0].GetSchemes()["key"].GetList(), []string{"c"}),
+		"capabilities": got.GetCapabilities().GetExtendedAgentCard() && got.GetCapabilities().GetExtensions()[0].GetParams().GetFields()["k"].GetNumberValue() == 1,
+		"provider":     got.GetProvider().GetOrganization() == "o" && got.GetDocumentationUrl() == "https://d" && got.GetIconUrl() == "https://i",
+	} {
+		if !ok {
+			t.Errorf("%s: %s\nare read as %v", name, rendered, got)
+		}
 	}
 }

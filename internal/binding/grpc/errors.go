@@ -67,7 +67,7 @@ func (d *door[F]) fail(ctx context.Context, x *exchange, err error) error {
 
 // recovered answers a call whose handler panicked.
 func (d *door[F]) recovered(ctx context.Context, method string, panicked any) error {
-	d.edge.Options().Log.LogAttrs(ctx, slog.LevelError, "panic in a request", slog.String("request", headerOf(ctx).Get(binding.RequestID)),
+	d.edge.Options().Log.LogAttrs(ctx, slog.LevelError, "panic in a request", slog.String("request", guardOf(ctx).id),
 		slog.String("method", method), slog.String("panic", fmt.Sprint(panicked)), slog.String("stack", string(debug.Stack())))
 	return statusOf(binding.Explain(nil)).Err()
 }
@@ -75,7 +75,7 @@ func (d *door[F]) recovered(ctx context.Context, method string, panicked any) er
 // note writes the end of a call to the log.
 func (d *door[F]) note(ctx context.Context, method string, began time.Time, err error) {
 	if log := d.edge.Options().Log; log.Enabled(ctx, slog.LevelDebug) {
-		log.LogAttrs(ctx, slog.LevelDebug, "call", slog.String("request", headerOf(ctx).Get(binding.RequestID)),
+		log.LogAttrs(ctx, slog.LevelDebug, "call", slog.String("request", guardOf(ctx).id),
 			slog.String("method", method), slog.String("code", status.Code(err).String()), slog.Duration("took", time.Since(began)))
 	}
 }

@@ -91,7 +91,6 @@ func (h *Handler[F]) server(drain context.Context) *gogrpc.Server {
 		gogrpc.MaxHeaderListSize(h.opts.MaxHeader),
 		gogrpc.MaxConcurrentStreams(h.opts.MaxStreams),
 		gogrpc.ConnectionTimeout(10*time.Second),
-		gogrpc.SharedWriteBuffer(true),
 		gogrpc.WaitForHandlers(true),
 		gogrpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingPatience}),
 		gogrpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMost, PermitWithoutStream: true}),

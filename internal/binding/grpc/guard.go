@@ -4,6 +4,7 @@ package grpc
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"strings"
 	"time"
@@ -13,10 +14,14 @@ import (
 	"github.com/errand-a2a/errand/internal/binding"
 )
 
-// guard cuts a call off from outside of its handler: gRPC gives a handler no
-// other way out of a write that waits for its reader.
+// guard is around a call before it has a handler. It cuts the call off from
+// outside: gRPC gives a handler no other way out of a write that waits for its
+// reader.
 type guard struct {
 	cut context.CancelFunc
+	// id is the name of the call. told says that its caller hears it anyway.
+	id   string
+	told bool
 	// body cuts the call off if its request does not arrive; nil: something else
 	// does.
 	body *time.Timer
@@ -30,7 +35,15 @@ func guardOf(ctx context.Context) *guard {
 	if g, ok := ctx.Value(guardKey{}).(*guard); ok {
 		return g
 	}
-	return &guard{cut: func() {}}
+	return &guard{cut: func() {}, id: rand.Text()}
+}
+
+// GuardOf is for the services of others on these servers. begun is to be called
+// when the request has arrived, or the call is given up after a while; cut ends
+// a call whose write waits for a reader that does not read.
+func GuardOf(ctx context.Context) (begun, cut func()) {
+	g := guardOf(ctx)
+	return g.begun, g.cut
 }
 
 // begun says that the request has arrived.
@@ -40,8 +53,6 @@ func (g *guard) begun() {
 	}
 }
 
-func ours(method string) bool { return strings.HasPrefix(method, "/"+serviceName+"/") }
-
 // endless tells whether a call waits for its client as long as that likes, and
 // knows nothing of drains.
 func endless(method string) bool { return strings.HasPrefix(method, "/grpc.reflection.") }
@@ -49,7 +60,7 @@ func endless(method string) bool { return strings.HasPrefix(method, "/grpc.refle
 // tap puts a guard around each call that comes through a listener of gRPC's own.
 func (d *door[F]) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	ctx, cut := context.WithCancel(ctx)
-	g := &guard{cut: cut}
+	g := &guard{cut: cut, id: nameOf(info.Header.Get(binding.RequestID))}
 	if endless(info.FullMethodName) {
 		forget := context.AfterFunc(d.drain, cut)
 		context.AfterFunc(ctx, func() { forget() })
@@ -71,14 +82,19 @@ func (h *Handler[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		_ = rc.SetReadDeadline(time.Now().Add(o.BodyTimeout))
 	}
-	r = r.WithContext(context.WithValue(ctx, guardKey{}, &guard{cut: cut}))
-	if id := w.Header().Get(binding.RequestID); id != "" {
-		// The call has its name already; it is sent back by the handler.
-		r.Header = r.Header.Clone()
-		r.Header[binding.RequestID] = []string{id}
-		w.Header().Del(binding.RequestID)
-	}
+	given := w.Header()[binding.RequestID] // by the server's entrance
+	g := &guard{cut: cut, id: nameOf(given), told: len(given) > 0}
+	r = r.WithContext(context.WithValue(ctx, guardKey{}, g))
 	h.shared.ServeHTTP(&timed{ResponseWriter: w, rc: rc, patience: o.WriteTimeout}, r)
+}
+
+// nameOf is the name that a call has been given, or a new one.
+func nameOf(given []string) string {
+	const most = 128
+	if len(given) == 1 && given[0] != "" && len(given[0]) <= most {
+		return given[0]
+	}
+	return rand.Text()
 }
 
 // timed gives each write its time, and the silence between writes none: a

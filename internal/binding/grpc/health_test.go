@@ -5,11 +5,14 @@ package grpc_test
 import (
 	"slices"
 	"testing"
+	"time"
 
+	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
-	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+
+	"github.com/errand-a2a/errand/internal/binding"
 )
 
 const (
@@ -90,20 +93,43 @@ func TestReflection(t *testing.T) {
 			if len(file.GetFileDescriptorResponse().GetFileDescriptorProto()) == 0 {
 				t.Errorf("no descriptor: %v", file)
 			}
-			older, err := reflectionv1alpha.NewServerReflectionClient(w.dial(way)).ServerReflectionInfo(t.Context())
+			// The older service has the same messages under another name.
+			older, err := w.dial(way).NewStream(t.Context(), &gogrpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := older.Send(&reflectionv1alpha.ServerReflectionRequest{MessageRequest: &reflectionv1alpha.ServerReflectionRequest_ListServices{}}); err != nil {
+			if err := older.SendMsg(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}); err != nil {
 				t.Fatal(err)
 			}
-			if a, err := older.Recv(); err != nil || len(a.GetListServicesResponse().GetService()) < 4 {
-				t.Errorf("v1alpha: %v, %v", a, err)
+			answer := &reflectionv1.ServerReflectionResponse{}
+			if err := older.RecvMsg(answer); err != nil || len(answer.GetListServicesResponse().GetService()) < 4 {
+				t.Errorf("v1alpha: %v, %v", answer, err)
 			}
-			w.stop() // fails the test if it takes longer than it may
+			began := time.Now()
+			if w.stop(); time.Since(began) > 4*time.Second {
+				t.Errorf("the stop took %v", time.Since(began))
+			}
 			if _, err := s.Recv(); err == nil {
 				t.Error("the client was not sent away")
 			}
 		})
 	}
+}
+
+// A server that stops is not ready, whatever the node behind it says.
+func TestHealthOfAServerThatStops(t *testing.T) {
+	t.Parallel()
+	eachWay(t, &fake{}, binding.Options{}, func(t *testing.T, s *stage, way string) {
+		watch, err := grpc_health_v1.NewHealthClient(s.dial(way)).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "lf.a2a.v1.A2AService"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := watch.Recv(); err != nil || got.GetStatus() != serving {
+			t.Errorf("first %v, %v", got, err)
+		}
+		go s.stop()
+		if got, err := watch.Recv(); err != nil || got.GetStatus() != notServing {
+			t.Errorf("while it stops: %v, %v", got, err)
+		}
+	})
 }

@@ -4,7 +4,10 @@ package grpc_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -167,6 +170,53 @@ func TestSizes(t *testing.T) {
 		_, err := c.GetTask(t.Context(), &a2apb.GetTaskRequest{Id: string(make([]byte, 1001))})
 		if got := saidBy(err); got.code != codes.ResourceExhausted {
 			t.Errorf("1001 bytes: %v", err)
+		}
+	})
+}
+
+// A call without a name gets one, the same in every line of the log.
+func TestNameOfACall(t *testing.T) {
+	t.Parallel()
+	for _, way := range ways {
+		t.Run("that comes "+way, func(t *testing.T) {
+			t.Parallel()
+			log := &lines{}
+			s := perform(t, &fake{answer: func(context.Context, engine.Call) ([]byte, error) { return nil, errors.New("broken") }},
+				binding.Options{Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+			var h metadata.MD
+			if _, err := s.client(way).GetTask(t.Context(), &a2apb.GetTaskRequest{Id: "t"}, gogrpc.Header(&h)); err == nil {
+				t.Error("it is broken")
+			}
+			s.stop()
+			names := h.Get("x-request-id")
+			if len(names) != 1 || names[0] == "" {
+				t.Fatalf("its names are %q", names)
+			}
+			for line := range strings.Lines(log.String()) {
+				if strings.Contains(line, "request=") && !strings.Contains(line, "request="+names[0]) {
+					t.Errorf("%s is called otherwise in %s", names[0], line)
+				}
+			}
+			if n := strings.Count(log.String(), "request="+names[0]); n < 2 {
+				t.Errorf("it stands in %d lines of %s", n, log)
+			}
+		})
+	}
+}
+
+// The card for those who have said who they are, as the official client reads it.
+func TestExtendedCard(t *testing.T) {
+	t.Parallel()
+	f := &fake{answer: func(_ context.Context, call engine.Call) ([]byte, error) {
+		return []byte(`{"name":"` + call.Agent + `","securityRequirements":[{"schemes":{"key":["a"]}}],"skills":[{"id":"s","securityRequirements":[{"schemes":{"key":null}}]}]}`), nil
+	}}
+	eachWay(t, f, binding.Options{}, func(t *testing.T, s *stage, way string) {
+		c, err := s.client(way).GetExtendedAgentCard(t.Context(), &a2apb.GetExtendedAgentCardRequest{Tenant: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.GetName() != "other" || !slices.Equal(c.GetSecurityRequirements()[0].GetSchemes()["key"].GetList(), []string{"a"}) || len(c.GetSkills()) != 1 {
+			t.Errorf("the card is %v", c)
 		}
 	})
 }

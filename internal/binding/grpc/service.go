@@ -4,7 +4,6 @@ package grpc
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"strings"
@@ -147,14 +146,13 @@ func (d *door[F]) serveMultiple(op multiple[F]) gogrpc.StreamHandler {
 	}
 }
 
-// exchange begins a call: it gets a name, which its caller hears.
+// exchange begins a call, and tells its caller the name that it has here.
 func (d *door[F]) exchange(ctx context.Context, method string) *exchange {
-	x := &exchange{method: method, header: headerOf(ctx)}
-	if x.id = x.header.Get(binding.RequestID); x.id == "" || len(x.id) > 128 {
-		x.id = rand.Text()
+	g := guardOf(ctx)
+	if !g.told {
+		_ = gogrpc.SetHeader(ctx, metadata.Pairs(binding.RequestID, g.id)) // fails only where there is no call
 	}
-	_ = gogrpc.SetHeader(ctx, metadata.Pairs(binding.RequestID, x.id)) // fails only where there is no call
-	return x
+	return &exchange{method: method, id: g.id, header: headerOf(ctx)}
 }
 
 // read checks the version and takes the request.
@@ -245,7 +243,11 @@ func decodeTenant(b []byte) (*string, error) {
 
 func (d *door[F]) extendedCard(ctx context.Context, x *exchange) ([]byte, error) {
 	return about(ctx, d, x, decodeTenant, func(t *string) string { return *t }, func(ctx context.Context, call engine.Call, t *string) ([]byte, error) {
-		return d.engine.ExtendedCard(ctx, call, &a2a.GetExtendedAgentCardRequest{Tenant: *t})
+		card, err := d.engine.ExtendedCard(ctx, call, &a2a.GetExtendedAgentCardRequest{Tenant: *t})
+		if err != nil {
+			return nil, err
+		}
+		return mendCard(card)
 	})
 }
 

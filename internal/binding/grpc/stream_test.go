@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -193,6 +194,12 @@ func TestReaderThatStopsReading(t *testing.T) {
 		if n := given.Load(); n > 40 {
 			t.Errorf("it was given %d events of 32 KiB", n)
 		}
+		if way == ways[0] { // nothing of the call is left to wait for
+			began := time.Now()
+			if s.stop(); time.Since(began) > 4*time.Second {
+				t.Errorf("the server needed %v to stop", time.Since(began))
+			}
+		}
 	})
 }
 
@@ -292,4 +299,79 @@ func TestManyFollowers(t *testing.T) {
 		}
 		group.Wait()
 	})
+}
+
+// A stream may be silent for longer than a write may take, or a request.
+func TestSilenceLongerThanAWrite(t *testing.T) {
+	t.Parallel()
+	const patience = 50 * time.Millisecond
+	f := &fake{follow: func(context.Context, *uint64) (*script, error) {
+		given := 0
+		return newScript(func(ctx context.Context) ([]engine.Frame, error) {
+			if given++; given > 2 {
+				return nil, io.EOF
+			}
+			if given == 2 {
+				silence, cancel := context.WithTimeout(ctx, 4*patience)
+				defer cancel()
+				<-silence.Done()
+				if ctx.Err() != nil {
+					return nil, context.Cause(ctx)
+				}
+			}
+			return []engine.Frame{{Seq: uint64(given), Event: []byte(`{"task":{"id":"t"}}`)}}, nil
+		}), nil
+	}}
+	eachWay(t, f, binding.Options{WriteTimeout: patience, BodyTimeout: patience}, func(t *testing.T, s *stage, way string) {
+		stream, err := s.client(way).SubscribeToTask(t.Context(), &a2apb.SubscribeToTaskRequest{Id: "t"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if events, err := readAll(stream); err != nil || len(events) != 2 {
+			t.Errorf("%d events, %v", len(events), err)
+		}
+	})
+}
+
+// A call that waits is answered while the server stops.
+func TestAnswerWhileTheServerStops(t *testing.T) {
+	t.Parallel()
+	for _, way := range ways {
+		t.Run("to a call "+way, func(t *testing.T) {
+			t.Parallel()
+			asked, answer := make(chan struct{}), make(chan struct{})
+			s := perform(t, &fake{answer: func(ctx context.Context, _ engine.Call) ([]byte, error) {
+				close(asked)
+				select {
+				case <-answer:
+					return []byte(`{"id":"t"}`), nil
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}}, binding.Options{})
+			got := make(chan error, 1)
+			go func() {
+				_, err := s.client(way).GetTask(t.Context(), &a2apb.GetTaskRequest{Id: "t"})
+				got <- err
+			}()
+			<-asked
+			stopped := make(chan struct{})
+			go func() {
+				defer close(stopped)
+				s.stop()
+			}()
+			for { // until it takes no more connections
+				conn, err := net.Dial("tcp", s.addrs[way])
+				if err != nil {
+					break
+				}
+				_ = conn.Close()
+			}
+			close(answer)
+			if err := <-got; err != nil {
+				t.Errorf("the caller hears %v", err)
+			}
+			<-stopped
+		})
+	}
 }

@@ -93,3 +93,36 @@ func TestBrokenListener(t *testing.T) {
 		t.Error("the listener was left open")
 	}
 }
+
+// One of several listeners stops by itself: its streams end, the node goes on.
+func TestOneListenerStops(t *testing.T) {
+	t.Parallel()
+	w := serve(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- w.node.ServeGRPC(ctx, ln, time.Minute) }()
+	w.addrs["for a while"] = ln.Addr().String()
+	s, err := w.client("for a while").SendStreamingMessage(t.Context(), say("hang"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	_, err = readAll(s)
+	wantReason(t, err, codes.Unavailable, "UNAVAILABLE")
+	if err := <-done; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	got, err := w.client(ways[1]).CancelTask(t.Context(), &a2apb.CancelTaskRequest{Id: first.GetTask().GetId()})
+	if err != nil || got.GetStatus().GetState() != a2apb.TaskState_TASK_STATE_CANCELED {
+		t.Errorf("the task: %v, %v", got, err)
+	}
+}

@@ -193,9 +193,9 @@ func TestASendThatDoesNotWaitIsFollowedAndCanceled(t *testing.T) {
 	}
 }
 
-// A reader of 0.3 waits for the server to end a stream, so one that follows a
-// task to a question is let go with it.
-func TestFollowingATaskThatAsksEndsWithTheQuestion(t *testing.T) {
+// In 0.3 a task can be followed as long as it has not ended, also where nothing
+// of it runs.
+func TestAParkedTaskCanBeFollowedAcrossItsTurns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, client := range w.transports() {

@@ -70,7 +70,21 @@ func (q *request) opening(member string) []byte {
 func closing() []byte { return []byte{'}'} }
 
 func (q *request) fault(dst []byte, f binding.Fault) []byte {
-	return sse.AppendEvent(dst, 0, q.opening(`,"error":`), f.RPC(), closing())
+	return sse.AppendEvent(dst, 0, q.opening(`,"error":`), rpcError(f), closing())
+}
+
+// rpcError is an error object without data. a2a-go's client of 0.3 reads data
+// as an object and its successor's as an array, and each takes an answer with
+// the other for no answer at all.
+func rpcError(f binding.Fault) []byte {
+	b, err := json.Marshal(struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}{f.Code, f.Message})
+	if err != nil { // a number and a string: it cannot be
+		return []byte(`{"code":-32603,"message":"internal error"}`)
+	}
+	return b
 }
 
 // JSONRPC answers a request of 0.3 to the agent that the path names. Nothing
@@ -212,5 +226,5 @@ func (h *Handler[F]) fail(w http.ResponseWriter, r *http.Request, req *request, 
 	if f.Transport {
 		status = f.HTTP
 	}
-	h.edge.Write(w, status, binding.JSON, req.opening(`,"error":`), f.RPC(), closing())
+	h.edge.Write(w, status, binding.JSON, req.opening(`,"error":`), rpcError(f), closing())
 }

@@ -277,3 +277,27 @@ func (l *single) Close() error {
 }
 
 func (l *single) Addr() net.Addr { return &net.TCPAddr{} }
+
+// The time that a request may take to arrive is not the time of its answer.
+func TestAStreamOutlastsTheTimeOfItsRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *node.Options) { o.Binding.BodyTimeout = 50 * time.Millisecond })
+	for name, client := range w.overHTTP(w.url) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var last a2a.Event
+			for e, err := range client.SendStreamingMessage(t.Context(), nil, text("count to 4 every 50ms")) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = e
+			}
+			if stateOf(last) != a2a.TaskStateCompleted {
+				t.Errorf("ends with %+v", last)
+			}
+			if result, err := client.SendMessage(t.Context(), nil, text("sleep 150ms")); err != nil || stateOf(result) != a2a.TaskStateCompleted {
+				t.Errorf("%+v, error %v", result, err)
+			}
+		})
+	}
+}

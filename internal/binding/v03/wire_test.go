@@ -63,7 +63,8 @@ func TestErrorsHaveTheCodesOf03AndNoTextOfOurs(t *testing.T) {
 	} {
 		got := w.rpc(tt.method, tt.params)
 		if got.status != http.StatusOK || got.code(t) != tt.code || !strings.Contains(got.body, tt.says) ||
-			strings.Contains(got.body, "Go ") || strings.Contains(got.body, "json:") || strings.Contains(got.body, "a2alegacy") {
+			strings.Contains(got.body, "Go ") || strings.Contains(got.body, "json:") || strings.Contains(got.body, "a2alegacy") ||
+			strings.Contains(got.body, `"data":`) {
 			t.Errorf("%s with %s: %d %s", tt.method, tt.what, got.status, got.body)
 		}
 	}

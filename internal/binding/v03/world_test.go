@@ -23,6 +23,7 @@ import (
 
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/agent/demo"
+	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/node"
 	"github.com/errand-a2a/errand/internal/store/memory"
 	"github.com/errand-a2a/errand/internal/task"
@@ -38,6 +39,7 @@ type world struct {
 	stop context.CancelFunc
 	// handler is what serves url.
 	handler http.Handler
+	engine  *engine.Engine
 }
 
 func newWorld(t testing.TB, change ...func(*node.Options)) *world {
@@ -73,7 +75,7 @@ func newWorld(t testing.TB, change ...func(*node.Options)) *world {
 	go func() { ran <- n.Run(ctx) }()
 	go func() { ran <- n.ServeGRPC(ctx, ln, time.Second) }()
 	<-n.Started()
-	w.handler = n.Handler()
+	w.handler, w.engine = n.Handler(), n.Engine()
 	srv.Config.Handler = w.handler
 	srv.Start()
 	t.Cleanup(func() {

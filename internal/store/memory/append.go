@@ -102,7 +102,7 @@ func (s *Store) append(r *row, i *item, a *store.Append, now time.Time) store.Ap
 		r.end()
 	}
 	out := store.Appended{Epoch: r.head.Epoch, LastTurn: r.head.LastTurn, Cancel: r.head.Cancel}
-	if s.place(r) {
+	if s.place(r, now) {
 		out.Due = []string{r.head.Agent}
 	}
 	out.CancelRequest = r.askedToCancel()

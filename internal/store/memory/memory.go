@@ -50,13 +50,15 @@ type Store struct {
 
 	mu      sync.RWMutex
 	closed  bool
-	arrival int64 // counts the items made, the order of the queue
+	arrival int64     // counts the items made
+	newest  time.Time // the latest run time given to what may run at once
 	tasks   map[task.Ref]*row
 	keys    map[keyID]keyRow
 	lists   map[task.Scope]*listing
-	ready   map[string]*queue // by agent: items that can be claimed, by arrival
+	ready   map[string]*queue // by agent: items that can be claimed, in queue order
 	leases  *queue            // running items, by the end of their lease
-	retries *queue            // retryable items that nothing holds back, by the time they are due
+	later   *queue            // retryable and scheduled items that nothing holds back, by the time they are due
+	watched watch             // turns that wait and have a deadline, by it
 }
 
 var _ store.Store = (*Store)(nil)
@@ -67,14 +69,14 @@ func New(o Options) *Store {
 		o.Clock = time.Now
 	}
 	s := &Store{
-		o:       o,
-		secret:  make([]byte, 32),
-		tasks:   map[task.Ref]*row{},
-		keys:    map[keyID]keyRow{},
-		lists:   map[task.Scope]*listing{},
-		ready:   map[string]*queue{},
-		leases:  &queue{less: byTime},
-		retries: &queue{less: byTime},
+		o:      o,
+		secret: make([]byte, 32),
+		tasks:  map[task.Ref]*row{},
+		keys:   map[keyID]keyRow{},
+		lists:  map[task.Scope]*listing{},
+		ready:  map[string]*queue{},
+		leases: &queue{less: byTime},
+		later:  &queue{less: byTime},
 	}
 	rand.Read(s.secret) // never fails: crypto/rand ends the process instead
 	return s
@@ -157,6 +159,6 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	s.tasks, s.keys, s.lists, s.ready = nil, nil, nil, nil
-	s.leases, s.retries = nil, nil
+	s.leases, s.later, s.watched = nil, nil, nil
 	return nil
 }

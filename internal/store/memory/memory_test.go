@@ -62,7 +62,7 @@ func play(ctx context.Context, s store.Store, op string, claim *store.Claim) err
 			Finish: &store.Finish{State: store.Retryable},
 		})
 	case "promote":
-		_, _, err = s.Promote(ctx, 1)
+		_, err = s.Promote(ctx, store.PromoteRequest{Limit: 1})
 	case "rescue":
 		_, err = s.Rescue(ctx, 1)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/errand-a2a/errand/internal/store"
 )
 
-// Claim takes ready items of an agent in the order in which they were made.
+// Claim takes ready items of an agent in queue order; see store.Queue.
 func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) ([]store.Claim, error) {
 	var out []store.Claim
 	err := s.write(ctx, "claim", 0, func(now time.Time) (func(), error) {
@@ -20,7 +20,7 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) ([]store.Clai
 		}
 		return func() {
 			for r := q.first(); r != nil && len(out) < req.Limit; r = q.first() {
-				out = append(out, s.claim(r, req.TTL, now))
+				out = append(out, s.claim(r, req.Taker, now))
 			}
 		}, nil
 	})
@@ -30,28 +30,37 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) ([]store.Clai
 	return out, nil
 }
 
-// claim gives the ready item of a task to whoever asked.
-func (s *Store) claim(r *row, ttl time.Duration, now time.Time) store.Claim {
+// claim gives the current item of a task to whoever asked. One whose deadline
+// has passed is not run.
+func (s *Store) claim(r *row, by store.Taker, now time.Time) store.Claim {
 	i := r.current()
-	i.state, i.until = store.Running, now.Add(ttl)
-	i.attempt++
-	r.head.Epoch++
-	r.head.Started = true
-	s.place(r)
-
 	t := r.turns[i.ref.Turn-1]
+	i.state, i.until = store.Running, now.Add(by.TTL)
+	r.head.Epoch++
+	expired := i == &t.item && (t.expired || t.late(now))
+	if expired {
+		t.expired = true
+	} else {
+		i.attempt++
+		r.head.Started = true
+	}
+	s.place(r, now)
 	if i == &t.item && t.waited {
 		t.seq, t.waited = r.head.LastSeq, false
 	}
 	c := store.Claim{
 		Head: r.head, Item: i.ref,
 		Attempt: i.attempt, Failures: i.failures, Losses: i.losses,
+		Expired:       expired,
 		TurnSeq:       t.seq,
 		TailBytes:     r.tailBytes,
 		CancelRequest: r.askedToCancel(),
 	}
 	if r.snapshot != nil {
 		c.SnapshotBytes = int64(len(r.snapshot.Body))
+	}
+	if i == &t.item && !t.deadline.IsZero() && !expired {
+		c.Left = t.deadline.Sub(now)
 	}
 	if i.ref.Kind == store.CancelItem {
 		c.Request = slices.Clone(r.cancelRequest)
@@ -67,7 +76,7 @@ func (s *Store) Heartbeat(ctx context.Context, ttl time.Duration, beats []store.
 	err := s.write(ctx, "heartbeat", 0, func(now time.Time) (func(), error) {
 		return func() {
 			for n, b := range beats {
-				out[n] = s.beat(b, now.Add(ttl))
+				out[n] = s.beat(b, now, ttl)
 			}
 		}, nil
 	})
@@ -77,7 +86,7 @@ func (s *Store) Heartbeat(ctx context.Context, ttl time.Duration, beats []store.
 	return out, nil
 }
 
-func (s *Store) beat(b store.Beat, until time.Time) store.BeatAnswer {
+func (s *Store) beat(b store.Beat, now time.Time, ttl time.Duration) store.BeatAnswer {
 	r := s.tasks[b.Ref]
 	if r == nil || r.head.Epoch != b.Epoch {
 		return store.BeatAnswer{Lost: true}
@@ -86,8 +95,8 @@ func (s *Store) beat(b store.Beat, until time.Time) store.BeatAnswer {
 	if i == nil {
 		return store.BeatAnswer{Lost: true}
 	}
-	i.until = until
-	s.place(r)
+	i.until = now.Add(ttl)
+	s.place(r, now)
 	return store.BeatAnswer{LastTurn: r.head.LastTurn, Cancel: r.head.Cancel, CancelRequest: r.askedToCancel()}
 }
 
@@ -106,7 +115,7 @@ func (s *Store) Rescue(ctx context.Context, limit int) ([]string, error) {
 				i.state = store.Pending
 				i.losses++
 				r.head.Epoch++
-				s.place(r)
+				s.place(r, now)
 				agents = append(agents, r.head.Agent)
 			}
 		}, nil
@@ -115,29 +124,6 @@ func (s *Store) Rescue(ctx context.Context, limit int) ([]string, error) {
 		return nil, err
 	}
 	return agents, nil
-}
-
-// Promote makes retryable items pending from the moment on at which they are due.
-func (s *Store) Promote(ctx context.Context, limit int) (agents []string, next time.Duration, err error) {
-	err = s.write(ctx, "promote", 0, func(now time.Time) (func(), error) {
-		next = s.retries.next(now)
-		if !s.retries.due(now) {
-			return nil, nil
-		}
-		return func() {
-			for len(agents) < limit && s.retries.due(now) {
-				r := s.retries.first()
-				r.current().state = store.Pending
-				s.place(r)
-				agents = append(agents, r.head.Agent)
-			}
-			next = s.retries.next(now)
-		}, nil
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	return agents, next, nil
 }
 
 // due tells whether the time of the first one has come.

@@ -57,6 +57,7 @@ func (s *Store) Turns(ctx context.Context, ref task.Ref, after, limit int) (out 
 				MessageID: t.messageID, Message: slices.Clone(t.message), Request: slices.Clone(t.request),
 				TurnSeq: t.seq,
 				Item:    t.state, Attempt: t.attempt, Failures: t.failures, Losses: t.losses,
+				Expired: t.expired,
 			})
 		}
 	})

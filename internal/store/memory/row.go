@@ -19,15 +19,18 @@ type row struct {
 	tail          int   // index in log of the first batch after the snapshot
 	tailBytes     int64 // of log[tail:]
 	turns         []*turn
-	cancel        *item // the newest cancel item, ended or not; nil: never one
+	timed         []*turn // those with a deadline that have not ended
+	cancel        *item   // the newest cancel item, ended or not; nil: never one
 	cancelRequest []byte
 	attempts      []store.Attempt
 
 	// Where the row stands in a queue; see Store.place.
-	in      *queue
-	pos     int
-	at      time.Time
-	arrival int64
+	in       *queue
+	pos      int
+	at       time.Time
+	priority int
+	runAt    time.Time
+	arrival  int64
 }
 
 type turn struct {
@@ -37,6 +40,11 @@ type turn struct {
 	request   []byte
 	seq       uint64 // store.Submitted.TurnSeq
 	waited    bool   // seq is not known before the first claim
+
+	row      *row
+	deadline time.Time // zero: none
+	expired  bool      // it has passed before the turn ended
+	watchPos int       // in Store.watched, from 1; 0: not there
 }
 
 type item struct {
@@ -44,7 +52,9 @@ type item struct {
 	arrival                   int64
 	state                     store.ItemState
 	attempt, failures, losses int
-	until                     time.Time // the end of its lease while running, when it is due while retryable
+	until                     time.Time // the end of its lease while running, when it is due while retryable or scheduled
+	priority                  int
+	runAt                     time.Time // its place in the queue, after the priority
 	taken                     bool      // pending but not ready: somebody took the task over from it
 }
 
@@ -76,24 +86,28 @@ func (r *row) running(ref store.ItemRef) *item {
 }
 
 // place puts the task's current item where its state belongs: among the ready
-// items of its agent, the leases or the retries. It is called at the end of
+// items of its agent, the leases or what is due later. It is called at the end of
 // every commit that touched an item and tells whether the item became ready.
-func (s *Store) place(r *row) (due bool) {
+func (s *Store) place(r *row, now time.Time) (due bool) {
 	wasReady := r.in != nil && r.in == s.ready[r.head.Agent]
 	if r.in != nil {
 		heap.Remove(r.in, r.pos)
 	}
+	s.watch(r)
 	i := r.current()
 	r.head.Running = i != nil && i.state == store.Running
 	if i == nil {
 		return false
 	}
-	r.arrival, r.at = i.arrival, i.until
+	if i.state == store.Scheduled && !now.Before(i.until) {
+		i.state = store.Pending
+	}
+	r.priority, r.runAt, r.arrival, r.at = i.priority, i.runAt, i.arrival, i.until
 	switch {
 	case i.state == store.Running:
 		heap.Push(s.leases, r)
-	case i.state == store.Retryable:
-		heap.Push(s.retries, r)
+	case i.state == store.Retryable || i.state == store.Scheduled:
+		heap.Push(s.later, r)
 	case i.state == store.Pending && !i.taken:
 		heap.Push(s.readyOf(r.head.Agent), r)
 		return !wasReady
@@ -104,10 +118,19 @@ func (s *Store) place(r *row) (due bool) {
 func (s *Store) readyOf(agent string) *queue {
 	q := s.ready[agent]
 	if q == nil {
-		q = &queue{less: byArrival}
+		q = &queue{less: inOrder}
 		s.ready[agent] = q
 	}
 	return q
+}
+
+// runNow is the run time of what may run at once. It never goes back: items of
+// one priority that may are claimed as they arrived, whatever the clock did.
+func (s *Store) runNow(now time.Time) time.Time {
+	if now.After(s.newest) {
+		s.newest = now
+	}
+	return s.newest
 }
 
 // nextArrival numbers a new item.
@@ -158,7 +181,16 @@ type queue struct {
 	less func(a, b *row) bool
 }
 
-func byArrival(a, b *row) bool { return a.arrival < b.arrival }
+// inOrder is the order in which ready items are claimed.
+func inOrder(a, b *row) bool {
+	if a.priority != b.priority {
+		return a.priority > b.priority
+	}
+	if !a.runAt.Equal(b.runAt) {
+		return a.runAt.Before(b.runAt)
+	}
+	return a.arrival < b.arrival
+}
 
 func byTime(a, b *row) bool {
 	if !a.at.Equal(b.at) {

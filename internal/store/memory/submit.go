@@ -6,12 +6,17 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/task"
 )
+
+// cancelPriority is above every priority that a message can have: somebody
+// waits for the outcome of a cancellation, and not for long.
+const cancelPriority = math.MaxInt
 
 type keyID struct {
 	task.Scope
@@ -35,7 +40,7 @@ func (s *Store) Submit(ctx context.Context, sub *store.Submission) (store.Submit
 			}
 			return nil, err
 		}
-		r, err := s.lookSubmit(sub)
+		r, err := s.lookSubmit(sub, now)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +70,7 @@ func (s *Store) join(sub *store.Submission, now time.Time) (*store.Submitted, er
 }
 
 // lookSubmit refuses what does not fit the task; the row is nil for a new one.
-func (s *Store) lookSubmit(sub *store.Submission) (*row, error) {
+func (s *Store) lookSubmit(sub *store.Submission, now time.Time) (*row, error) {
 	r := s.tasks[sub.Ref]
 	var h store.Head // of a task that is not there
 	switch {
@@ -79,6 +84,9 @@ func (s *Store) lookSubmit(sub *store.Submission) (*row, error) {
 	}
 	if sub.Turn != h.LastTurn+1 || sub.LastSeq != h.LastSeq || sub.DoneTurn != h.DoneTurn {
 		return nil, store.ErrStale
+	}
+	if !sub.Deadline.IsZero() && !now.Before(sub.Deadline) {
+		return nil, store.ErrPastDeadline
 	}
 	for _, o := range []*store.Opening{sub.IfClaimed, sub.IfQueued} {
 		if o == nil {
@@ -103,19 +111,26 @@ func (s *Store) accept(r *row, sub *store.Submission, now time.Time) store.Submi
 	t := &turn{
 		item: item{
 			ref:     store.ItemRef{Kind: store.Execute, Turn: sub.Turn},
-			arrival: s.nextArrival(), state: store.Pending,
+			arrival: s.nextArrival(), state: store.Pending, priority: sub.Priority, runAt: s.runNow(now),
 		},
+		row: r, deadline: sub.Deadline,
 		message: slices.Clone(sub.Message), messageID: sub.MessageID, request: slices.Clone(sub.Request),
 		seq: r.head.LastSeq, waited: sub.DoneTurn < sub.Turn-1,
 	}
+	if sub.ScheduledFor.After(now) {
+		t.state, t.until, t.runAt = store.Scheduled, sub.ScheduledFor, sub.ScheduledFor
+	}
 	r.turns = append(r.turns, t)
+	if !t.deadline.IsZero() {
+		r.timed = append(r.timed, t)
+	}
 	r.head.LastTurn = sub.Turn
 	if sub.Key != nil {
 		s.keys[keyID{sub.Scope, sub.Agent, sub.Key.Value}] = keyRow{
 			hash: slices.Clone(sub.Key.Hash), until: now.Add(sub.Key.TTL), row: r, turn: sub.Turn,
 		}
 	}
-	s.place(r)
+	s.place(r, now)
 	out := store.Submitted{Turn: sub.Turn, TurnSeq: t.seq}
 	opening := sub.IfQueued
 	granted := s.grants(r, &t.item, sub.Claim)
@@ -127,7 +142,7 @@ func (s *Store) accept(r *row, sub *store.Submission, now time.Time) store.Submi
 		s.show(r, &opening.View)
 	}
 	if granted {
-		c := s.claim(r, sub.Claim.TTL, now)
+		c := s.claim(r, *sub.Claim, now)
 		out.Claim = &c
 	}
 	out.Head = r.head
@@ -174,11 +189,11 @@ func (s *Store) requestCancel(r *row, c *store.CancelRequest, now time.Time) sto
 	if r.cancel != nil && r.cancel.ref == ref {
 		attempt = r.cancel.attempt
 	}
-	r.cancel = &item{ref: ref, arrival: s.nextArrival(), state: store.Pending, attempt: attempt}
-	s.place(r)
+	r.cancel = &item{ref: ref, arrival: s.nextArrival(), state: store.Pending, attempt: attempt, priority: cancelPriority, runAt: s.runNow(now)}
+	s.place(r, now)
 	var out store.Cancellation
 	if s.grants(r, r.cancel, c.Claim) {
-		claim := s.claim(r, c.Claim.TTL, now)
+		claim := s.claim(r, *c.Claim, now)
 		out.Claim = &claim
 	}
 	out.Head = r.head

@@ -20,6 +20,7 @@ var walks = []string{
 	"SCAN items USING INDEX items_leased",          // what runs: not more than there are slots
 	"SCAN items USING COVERING INDEX items_leased", // the same
 	"SCAN items USING COVERING INDEX items_due",    // its first entry
+	"SCAN items USING INDEX items_late",            // its first entry of a format that is known
 }
 
 var sorts = []string{
@@ -108,22 +109,101 @@ func TestThePagesOfAListingCostTheSame(t *testing.T) {
 // listCost lists and tells how many steps the statements of the only reader took.
 func listCost(t *testing.T, s *Store, q store.ListQuery) (store.Page, int) {
 	t.Helper()
-	steps := func() (n int) {
-		s.db.mu.Lock()
-		defer s.db.mu.Unlock()
-		for _, c := range s.db.idle {
-			for _, st := range c.stmts {
-				if st != 0 {
-					n += int(lib.Xsqlite3_stmt_status(c.tls, st, lib.SQLITE_STMTSTATUS_VM_STEP, 0))
-				}
-			}
-		}
-		return n
-	}
-	before := steps()
+	before := readSteps(s)
 	page, err := s.List(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return page, steps() - before
+	return page, readSteps(s) - before
+}
+
+// steps counts what the statements of a connection have taken so far.
+func (c *conn) steps() (n int) {
+	for _, st := range c.stmts {
+		if st != 0 {
+			n += int(lib.Xsqlite3_stmt_status(c.tls, st, lib.SQLITE_STMTSTATUS_VM_STEP, 0))
+		}
+	}
+	return n
+}
+
+// readSteps counts the steps of the readers, none of which may be in use.
+func readSteps(s *Store) (n int) {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	for _, c := range s.db.idle {
+		n += c.steps()
+	}
+	return n
+}
+
+// Taking an item, looking for what is due and asking who has work must cost the
+// same however much waits.
+func TestTheQueueCostsTheSameHoweverMuchWaits(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	s := openIn(t, t.TempDir(), Options{Clock: clock.Now})
+	made := 0
+	wait := func(n int) {
+		t.Helper()
+		for range n {
+			made++
+			sub := submission(fmt.Sprintf("t%05d", made))
+			sub.Claim, sub.Agent = nil, fmt.Sprint("agent-", made%3)
+			sub.Priority = made % 5
+			sub.Deadline = clock.Now().Add(time.Hour + time.Duration(made)*time.Second)
+			if made%2 == 0 {
+				sub.ScheduledFor = clock.Now().Add(30*time.Minute + time.Duration(made)*time.Millisecond)
+			}
+			if _, err := s.Submit(t.Context(), sub); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	taker := store.Taker{Worker: "worker", TTL: ttl}
+	calls := map[string]func() error{
+		"claim": func() error {
+			got, err := s.Claim(t.Context(), store.ClaimRequest{Agent: "agent-1", Limit: 1, Taker: taker})
+			if err == nil && len(got) != 1 {
+				err = fmt.Errorf("%d claims", len(got))
+			}
+			return err
+		},
+		"promote": func() error {
+			due, err := s.Promote(t.Context(), store.PromoteRequest{Limit: 100, Expire: &taker})
+			if err == nil && (due.Next == 0 || len(due.Agents)+len(due.Expired) > 0) {
+				err = fmt.Errorf("%+v", due)
+			}
+			return err
+		},
+		"waiting": func() error {
+			names, err := s.Waiting(t.Context(), "", 10)
+			if err == nil && len(names) != 3 {
+				err = fmt.Errorf("%v", names)
+			}
+			return err
+		},
+	}
+	cost := func() map[string]int {
+		t.Helper()
+		out := map[string]int{}
+		for name, call := range calls {
+			before := s.db.writer.steps() + readSteps(s)
+			if err := call(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			out[name] = s.db.writer.steps() + readSteps(s) - before
+		}
+		return out
+	}
+	wait(60)
+	cost() // prepares the statements
+	few := cost()
+	wait(1500)
+	many := cost()
+	for name := range calls {
+		if few[name] < 10 || many[name] > few[name]*5/4 {
+			t.Errorf("%s took %d steps while little waited and %d while much did", name, few[name], many[name])
+		}
+	}
 }

@@ -190,6 +190,7 @@ func (b *batch) end(r *row) error {
 			i.state, i.dirty = store.Canceled, true
 		}
 		b.move(r, i, nowhere)
+		i.watch(false)
 	}
 	r.head.DoneTurn, r.dirty = r.head.LastTurn, true
 	if r.head.Cancel == store.CancelRequested {

@@ -26,7 +26,7 @@ type batch struct {
 	stalled bool
 
 	cache   *cache
-	arrival int64
+	given   given
 	touched []*row
 	ready   map[string]readiness
 	wrote   bool
@@ -132,9 +132,19 @@ func (b *batch) create(ref task.Ref, agent, contextID string) *row {
 	return r
 }
 
+// given are the last of the numbers that order the queue.
+type given struct{ arrival, runAt int64 }
+
 func (b *batch) nextArrival() int64 {
-	b.arrival++
-	return b.arrival
+	b.given.arrival++
+	return b.given.arrival
+}
+
+// runNow is the run time of what may run at once. It never goes back: items of
+// one priority that may are claimed as they arrived, whatever the clock did.
+func (b *batch) runNow() int64 {
+	b.given.runAt = max(b.given.runAt, b.now.UnixMilli())
+	return b.given.runAt
 }
 
 // settle puts the current item of a task where its state belongs and takes
@@ -145,6 +155,7 @@ func (b *batch) settle(r *row) (becameReady bool) {
 	for _, other := range []*item{r.turn, r.cancel} {
 		if other != nil && other != i {
 			b.move(r, other, nowhere)
+			other.watch(false)
 		}
 	}
 	running := i != nil && i.state == store.Running
@@ -154,15 +165,22 @@ func (b *batch) settle(r *row) (becameReady bool) {
 	if i == nil {
 		return false
 	}
-	switch {
-	case i.state == store.Running:
+	if i.state == store.Scheduled && i.at <= b.now.UnixMilli() {
+		i.state, i.dirty = store.Pending, true
+	}
+	i.watch(true)
+	switch i.state {
+	case store.Running:
 		b.move(r, i, leased)
-	case i.state == store.Retryable:
+	case store.Retryable, store.Scheduled:
 		b.move(r, i, due)
-	case i.state == store.Pending && !i.taken:
-		was := i.place
-		b.move(r, i, ready)
-		return was != ready
+	case store.Pending:
+		if !i.taken {
+			was := i.place
+			b.move(r, i, ready)
+			return was != ready
+		}
+		b.move(r, i, nowhere)
 	default:
 		b.move(r, i, nowhere)
 	}

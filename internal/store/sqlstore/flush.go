@@ -109,13 +109,17 @@ func (b *batch) writeItem(r *row, i *item) error {
 	case i.isNew:
 		b.newItems = append(b.newItems, Text(h.ID), Text(h.Tenant), Text(h.Principal), Text(h.Agent), Int(r.format),
 			Text(i.ref.Kind), Int(i.ref.Turn), Text(i.state), Int(i.place), Bool(i.taken), Int(i.arrival),
-			Int(i.attempt), Int(i.failures), Int(i.losses), Int(i.at), Int(i.turnSeq), Bool(i.waited), Text(i.worker))
+			Int(i.attempt), Int(i.failures), Int(i.losses), Int(i.at), Int(i.turnSeq), Bool(i.waited), Text(i.worker),
+			Int(i.priority), Int(i.runAt), Int(i.deadline), Bool(i.watched), Bool(i.expired))
 	case i.dirty:
-		args := append(b.args[:0], Text(i.state), Int(i.place), Bool(i.taken), Int(i.attempt), Int(i.failures), Int(i.losses),
-			Int(i.at), Int(i.turnSeq), Bool(i.waited), Text(i.worker),
-			Text(h.ID), Text(h.Tenant), Text(h.Principal), Text(i.ref.Kind), Int(i.ref.Turn))
+		s, args := b.s.itemUpdate, append(b.args[:0], Text(i.state), Int(i.place), Bool(i.taken), Int(i.attempt), Int(i.failures),
+			Int(i.losses), Int(i.at), Int(i.turnSeq), Bool(i.waited), Text(i.worker), Int(i.runAt))
+		if i.deadline != 0 {
+			s, args = b.s.itemUpdateTimed, append(args, Bool(i.watched), Bool(i.expired))
+		}
+		args = append(args, Text(h.ID), Text(h.Tenant), Text(h.Principal), Text(i.ref.Kind), Int(i.ref.Turn))
 		b.args = args
-		n, err := b.exec("update an item", b.s.itemUpdate, args...)
+		n, err := b.exec("update an item", s, args...)
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/errand-a2a/errand/internal/task"
 )
 
-// Claim takes ready items of an agent in the order in which they were made.
+// Claim takes ready items of an agent in queue order; see store.Queue.
 func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) (out []store.Claim, err error) {
 	if req.Limit <= 0 {
 		return nil, nil
@@ -42,16 +42,24 @@ func (b *batch) claims(req store.ClaimRequest, out *[]store.Claim) error {
 		if r == nil || r.current() == nil || r.current().place != ready {
 			return failed("find ready items", errMoved)
 		}
-		i := r.current()
-		c := b.claim(r, i, req.Taker)
-		if i.ref.Kind == store.CancelItem {
-			c.Request = bytes.Clone(r.cancelRequest)
-		} else if err := b.message(r, i.ref.Turn, &c); err != nil {
+		c, err := b.take(r, req.Taker)
+		if err != nil {
 			return err
 		}
 		*out = append(*out, c)
 	}
 	return nil
+}
+
+// take claims the current item of a task, with all that is needed to run it.
+func (b *batch) take(r *row, t store.Taker) (store.Claim, error) {
+	i := r.current()
+	c := b.claim(r, i, t)
+	if i.ref.Kind == store.CancelItem {
+		c.Request = bytes.Clone(r.cancelRequest)
+		return c, nil
+	}
+	return c, b.message(r, i.ref.Turn, &c)
 }
 
 func (b *batch) message(r *row, turn int, c *store.Claim) error {
@@ -77,20 +85,28 @@ func (b *batch) refs(doing string, s *Statement, args ...Value) (out []task.Ref,
 // to the caller, who may have it already.
 func (b *batch) claim(r *row, i *item, t store.Taker) store.Claim {
 	i.state, i.at, i.worker, i.dirty = store.Running, after(b.now, t.TTL), t.Worker, true
-	i.attempt++
 	r.head.Epoch++
-	r.head.Started, r.dirty = true, true
+	r.dirty = true
+	if i.expired = i.expired || i.late(b.now.UnixMilli()); !i.expired {
+		i.attempt++
+		r.head.Started = true
+	}
 	if i.ref.Kind == store.Execute && i.waited {
 		i.turnSeq, i.waited = r.head.LastSeq, false
 	}
 	b.settle(r)
-	return store.Claim{
+	c := store.Claim{
 		Head: r.head, Item: i.ref,
 		Attempt: i.attempt, Failures: i.failures, Losses: i.losses,
+		Expired:       i.expired,
 		TurnSeq:       i.turnSeq,
 		SnapshotBytes: r.snapshotBytes, TailBytes: r.tailBytes,
 		CancelRequest: r.askedToCancel(),
 	}
+	if i.deadline != 0 && !i.expired {
+		c.Left = fromMillis(i.deadline).Sub(b.now)
+	}
+	return c
 }
 
 // Heartbeat renews leases. A beat of an item that is not running is lost too.
@@ -175,30 +191,4 @@ func (b *batch) bring(what string, which *Statement, from place, agents *[]strin
 		*agents = append(*agents, r.head.Agent)
 	}
 	return nil
-}
-
-// Promote makes retryable items pending from the moment on at which they are due.
-func (s *Store) Promote(ctx context.Context, limit int) (agents []string, next time.Duration, err error) {
-	err = s.committer.do(ctx, write, free, func(b *batch) error {
-		agents, next = nil, 0
-		return b.promote(limit, &agents, &next)
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	return agents, next, nil
-}
-
-func (b *batch) promote(limit int, agents *[]string, next *time.Duration) error {
-	err := b.bring("find due items", b.s.dueItems, due, agents, func(*row, *item) {}, Int(b.now.UnixMilli()), Int(limit))
-	if err != nil {
-		return err
-	}
-	if err := b.flush(); err != nil {
-		return err
-	}
-	return b.query("find the next due item", b.s.dueNext, func(x Row) error {
-		*next = max(fromMillis(x.Int(0)).Sub(b.now), time.Nanosecond)
-		return nil
-	})
 }

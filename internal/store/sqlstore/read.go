@@ -149,7 +149,7 @@ func (s *Store) Turns(ctx context.Context, ref task.Ref, after, limit int) (out 
 			t := store.Turn{
 				Number: int(x.Int(0)), MessageID: x.Text(1), Message: x.Blob(2), Request: x.Blob(3),
 				Item: store.ItemState(x.Text(5)), Attempt: int(x.Int(6)), Failures: int(x.Int(7)), Losses: int(x.Int(8)),
-				TurnSeq: uint64(x.Int(9)),
+				TurnSeq: uint64(x.Int(9)), Expired: x.Int(10) != 0,
 			}
 			out = append(out, t)
 			return known(x.Int(4), fmt.Sprintf("turn %d", t.Number), ref)

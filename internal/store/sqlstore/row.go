@@ -4,6 +4,7 @@ package sqlstore
 
 import (
 	"bytes"
+	"math"
 	"time"
 
 	"github.com/errand-a2a/errand/internal/store"
@@ -42,8 +43,12 @@ const (
 	nowhere place = iota
 	ready         // can be claimed
 	leased        // running
-	due           // retryable
+	due           // retryable or scheduled
 )
+
+// cancelPriority is above every priority that a message can have: somebody
+// waits for the outcome of a cancellation, and not for long.
+const cancelPriority = math.MaxInt32
 
 // item is a work item.
 type item struct {
@@ -54,6 +59,11 @@ type item struct {
 	arrival                   int64
 	attempt, failures, losses int
 	at                        int64 // the end of its lease, or when it is due
+	priority                  int
+	runAt                     int64 // its place in the queue, after the priority
+	deadline                  int64 // 0: none
+	watched                   bool  // Promote looks at it when its deadline has passed
+	expired                   bool  // it has passed before the turn ended
 	turnSeq                   uint64
 	waited                    bool // turnSeq is not known before the first claim
 	worker                    string
@@ -64,6 +74,25 @@ type item struct {
 func (i *item) ended() bool {
 	return i.state == store.Completed || i.state == store.Canceled || i.state == store.Dead
 }
+
+// watch keeps the item where its state belongs: among those that Promote looks
+// at when their deadline has passed, or not. One that is held back can only be
+// told then that it will never run, and only once.
+func (i *item) watch(current bool) {
+	w := i.deadline != 0 && !i.ended() && i.state != store.Running && !i.taken &&
+		(current || i.withdrawable() && !i.expired)
+	if i.watched != w {
+		i.watched, i.dirty = w, true
+	}
+}
+
+// withdrawable is whether the item's turn can be canceled without its task.
+func (i *item) withdrawable() bool {
+	return i.ref.Kind == store.Execute && i.ref.Turn > 1 && i.attempt == 0
+}
+
+// late tells whether the item's deadline has passed.
+func (i *item) late(now int64) bool { return i.deadline != 0 && i.deadline <= now }
 
 // current is the only item of a task that can be ready, running or due: the
 // cancel item until it has ended, otherwise that of the oldest unfinished turn.
@@ -122,6 +151,7 @@ func scanItem(x Row) *item {
 		state: store.ItemState(x.Text(2)), place: place(x.Int(3)), taken: x.Int(4) != 0,
 		arrival: x.Int(5), attempt: int(x.Int(6)), failures: int(x.Int(7)), losses: int(x.Int(8)),
 		at: x.Int(9), turnSeq: uint64(x.Int(10)), waited: x.Int(11) != 0, worker: x.Text(12),
+		priority: int(x.Int(13)), runAt: x.Int(14), deadline: x.Int(15), watched: x.Int(16) != 0, expired: x.Int(17) != 0,
 	}
 }
 

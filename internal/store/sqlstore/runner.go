@@ -26,7 +26,7 @@ type runner struct {
 	conn    Conn // nil: the database must be opened again
 	again   *time.Timer
 	backoff time.Duration
-	arrival int64
+	given   given
 
 	id [16]byte // of the last batch: 8 random bytes, then a counter
 	b  batch    // used again and again for its slices
@@ -143,7 +143,7 @@ func (r *runner) once(ops []*op, careful bool) error {
 		b.forget()
 		return &commitError{err}
 	}
-	r.arrival = b.arrival
+	r.given = b.given
 	b.keep()
 	return nil
 }
@@ -189,12 +189,12 @@ func (r *runner) resolve(cause error) (committed bool, err error) {
 }
 
 // last reads the mark of the last batch that was committed.
-func (r *runner) last() (id []byte, arrival int64, err error) {
+func (r *runner) last() (id []byte, g given, err error) {
 	err = r.conn.Query(r.s.batchLast, nil, func(x Row) error {
-		id, arrival = x.Blob(0), x.Int(1)
+		id, g = x.Blob(0), given{x.Int(1), x.Int(2)}
 		return nil
 	})
-	return id, arrival, failed("read the mark of the last batch", err)
+	return id, g, failed("read the mark of the last batch", err)
 }
 
 // reopen opens the database, again and again for as long as patience says. When
@@ -207,8 +207,8 @@ func (r *runner) reopen(patience time.Duration) error {
 		conn, err := r.db.Writer(context.Background())
 		if err == nil {
 			r.conn, r.backoff = conn, 0
-			if _, arrival, e := r.last(); e == nil {
-				r.arrival = max(r.arrival, arrival)
+			if _, g, e := r.last(); e == nil {
+				r.given = given{max(r.given.arrival, g.arrival), max(r.given.runAt, g.runAt)}
 				r.ready.set(nil)
 				return nil
 			} else {
@@ -247,7 +247,7 @@ func (b *batch) all(ops []*op) error {
 // mark writes the id of the batch: who finds it knows that all of it was committed.
 func (b *batch) mark(id *[16]byte) error {
 	binary.BigEndian.PutUint64(id[8:], binary.BigEndian.Uint64(id[8:])+1)
-	n, err := b.exec("mark the batch", b.s.batchMark, Blob(append([]byte(nil), id[:]...)), Int(b.arrival))
+	n, err := b.exec("mark the batch", b.s.batchMark, Blob(append([]byte(nil), id[:]...)), Int(b.given.arrival), Int(b.given.runAt))
 	if err == nil && n != 1 {
 		return failed("mark the batch", errors.New("the table of batches is empty"))
 	}
@@ -256,7 +256,7 @@ func (b *batch) mark(id *[16]byte) error {
 
 func (b *batch) reset(r *runner, careful bool) {
 	b.conn, b.s, b.cache = r.conn, r.s, r.cache
-	b.now, b.arrival = r.o.Clock(), r.arrival
+	b.now, b.given = r.o.Clock(), r.given
 	b.alone, b.wrote, b.stalled = careful, false, r.stall.active(b.now)
 	if b.ready == nil {
 		b.ready = map[string]readiness{}

@@ -34,7 +34,8 @@ const (
 	headCount = 17
 	rowExtra  = ", cancel_request, snapshot_bytes, tail_bytes"
 
-	itemColumns = "kind, turn, state, place, taken, arrival, attempt, failures, losses, at, turn_seq, waited, worker"
+	itemColumns = "kind, turn, state, place, taken, arrival, attempt, failures, losses, at, turn_seq, waited, worker," +
+		" priority, run_at, deadline, watched, expired"
 )
 
 // wave is an INSERT for one row and for many at once.
@@ -54,12 +55,14 @@ type statements struct {
 
 	taskLoad, taskUpdate, taskUpdateView *Statement
 	itemCancel, itemOne                  *Statement
-	itemUpdate, itemsEnd                 *Statement
+	itemUpdate, itemUpdateTimed          *Statement
+	itemsEnd                             *Statement
 	turnOne                              *Statement
 	tailBytes                            *Statement
 	readyAny, readyItems, leasedOut      *Statement
 	readyAgent                           *Statement
 	dueItems, dueNext, staleLeases       *Statement
+	lateItems, lateNext                  *Statement
 	keyLoad, keyReplace, keyDelete       *Statement
 	keySweepable, keyPostpone            *Statement
 	batchMark, batchLast                 *Statement
@@ -127,7 +130,7 @@ func (s *statements) replace(key string, columns string) string {
 func (s *statements) writes() {
 	s.tasks = s.insert("tasks", headColumns+rowExtra, s.dialect.Ignore)
 	s.items = s.insert("items", taskKey+", agent, format, "+itemColumns, s.replace(taskKey+", kind, turn",
-		"state, place, taken, arrival, attempt, failures, losses, at, turn_seq, waited, worker"))
+		"state, place, taken, arrival, attempt, failures, losses, at, turn_seq, waited, worker, priority, run_at, deadline, watched, expired"))
 	s.turnRows = s.insert("turns", taskKey+", turn, message_id, message, request, format", "")
 	s.logRows = s.insert("log", taskKey+", last_seq, first_seq, body, format", "")
 	s.snapshots = s.insert("snapshots", taskKey+", seq, body, format", s.replace(taskKey, "seq, body, format"))
@@ -144,9 +147,14 @@ func (s *statements) writes() {
 	s.taskUpdateView = s.text("UPDATE tasks SET state = ?, status_at = ?, listed = ?, closed = ?, " + plain + guard)
 	s.taskLoad = s.text("SELECT " + headColumns + rowExtra + " FROM tasks WHERE " + byTask)
 
-	s.itemUpdate = s.text("UPDATE items SET state = ?, place = ?, taken = ?, attempt = ?, failures = ?, losses = ?," +
-		" at = ?, turn_seq = ?, waited = ?, worker = ? WHERE " + byTask + " AND kind = ? AND turn = ?")
-	s.itemsEnd = s.text("UPDATE items SET state = 'canceled', place = 0 WHERE " + byTask + " AND kind = 'execute' AND turn > ?")
+	const change = "UPDATE items SET state = ?, place = ?, taken = ?, attempt = ?, failures = ?, losses = ?," +
+		" at = ?, turn_seq = ?, waited = ?, worker = ?, run_at = ?"
+	const oneItem = " WHERE " + byTask + " AND kind = ? AND turn = ?"
+	s.itemUpdate = s.text(change + oneItem)
+	// What has to do with a deadline is in an index, which is left alone for the
+	// items that have none.
+	s.itemUpdateTimed = s.text(change + ", watched = ?, expired = ?" + oneItem)
+	s.itemsEnd = s.text("UPDATE items SET state = 'canceled', place = 0, watched = 0 WHERE " + byTask + " AND kind = 'execute' AND turn > ?")
 	s.itemOne = s.text("SELECT " + itemColumns + " FROM items WHERE " + byTask + " AND kind = ? AND turn = ?")
 	s.itemCancel = s.text("SELECT " + itemColumns + " FROM items WHERE " + byTask + " AND kind = 'cancel' ORDER BY turn DESC LIMIT 1")
 	s.turnOne = s.text("SELECT message, message_id, request FROM turns WHERE " + byTask + " AND turn = ?")
@@ -159,18 +167,20 @@ func (s *statements) writes() {
 	s.keySweepable = s.text("SELECT tenant, principal, agent, value, task FROM keys WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?")
 	s.keyPostpone = s.text("UPDATE keys SET sweep_at = ? WHERE " + key)
 
-	s.batchMark = s.text("UPDATE batches SET id = ?, arrival = ? WHERE lane = 0")
-	s.batchLast = s.text("SELECT id, arrival FROM batches WHERE lane = 0")
+	s.batchMark = s.text("UPDATE batches SET id = ?, arrival = ?, run_at = ? WHERE lane = 0")
+	s.batchLast = s.text("SELECT id, arrival, run_at FROM batches WHERE lane = 0")
 }
 
 func (s *statements) queue() {
 	const owner = "SELECT " + taskKey
 	s.readyAny = s.text("SELECT 1 FROM items WHERE place = 1 AND agent = ? AND format <= ? LIMIT 1")
-	s.readyItems = s.text(owner + " FROM items WHERE place = 1 AND agent = ? AND format <= ? ORDER BY arrival LIMIT ?")
+	s.readyItems = s.text(owner + " FROM items WHERE place = 1 AND agent = ? AND format <= ? ORDER BY priority DESC, run_at, arrival LIMIT ?")
 	s.readyAgent = s.text("SELECT agent FROM items WHERE place = 1 AND agent > ? AND format <= ? ORDER BY agent LIMIT 1")
 	s.leasedOut = s.text(owner + " FROM items WHERE place = 2 AND at <= ? ORDER BY at LIMIT ?")
 	s.dueItems = s.text(owner + " FROM items WHERE place = 3 AND at <= ? ORDER BY at, arrival LIMIT ?")
 	s.dueNext = s.text("SELECT at FROM items WHERE place = 3 ORDER BY at LIMIT 1")
+	s.lateItems = s.text(owner + ", kind, turn FROM items WHERE watched = 1 AND deadline <= ? AND format <= ? ORDER BY deadline LIMIT ?")
+	s.lateNext = s.text("SELECT deadline FROM items WHERE watched = 1 AND format <= ? ORDER BY deadline LIMIT 1")
 	s.staleLeases = s.text(owner + " FROM items WHERE place = 2")
 }
 
@@ -179,7 +189,7 @@ func (s *statements) reads() {
 	s.snapshot = s.text("SELECT seq, body, format FROM snapshots WHERE " + byTask)
 	s.log = s.text("SELECT first_seq, last_seq, body, format FROM log WHERE " + byTask + " AND last_seq > ? ORDER BY last_seq")
 	s.turns = s.text("SELECT t.turn, t.message_id, t.message, t.request, t.format," +
-		" i.state, i.attempt, i.failures, i.losses, i.turn_seq" +
+		" i.state, i.attempt, i.failures, i.losses, i.turn_seq, i.expired" +
 		" FROM turns t JOIN items i ON i.id = t.id AND i.tenant = t.tenant AND i.principal = t.principal" +
 		" AND i.kind = 'execute' AND i.turn = t.turn" +
 		" WHERE t.id = ? AND t.tenant = ? AND t.principal = ? AND t.turn > ? ORDER BY t.turn LIMIT ?")

@@ -97,7 +97,7 @@ func New(ctx context.Context, db Database, d Dialect, o Options) (*Store, error)
 	if r.conn, err = db.Writer(ctx); err != nil {
 		return nil, err
 	}
-	if _, r.arrival, err = r.last(); err != nil {
+	if _, r.given, err = r.last(); err != nil {
 		return nil, err
 	}
 	if s.o.VoidLeases {

@@ -87,6 +87,9 @@ func (b *batch) lookSubmit(sub *store.Submission) (*row, error) {
 	if sub.Turn != h.LastTurn+1 || sub.LastSeq != h.LastSeq || sub.DoneTurn != h.DoneTurn {
 		return nil, store.ErrStale
 	}
+	if !sub.Deadline.IsZero() && after(sub.Deadline, 0) <= b.now.UnixMilli() {
+		return nil, store.ErrPastDeadline
+	}
 	for _, o := range []*store.Opening{sub.IfClaimed, sub.IfQueued} {
 		if o == nil {
 			continue
@@ -130,17 +133,20 @@ func (b *batch) accept(r *row, sub *store.Submission, out *store.Submitted) erro
 		ref:     store.ItemRef{Kind: store.Execute, Turn: sub.Turn},
 		arrival: b.nextArrival(), state: store.Pending,
 		turnSeq: r.head.LastSeq, waited: sub.DoneTurn < sub.Turn-1, isNew: true,
+		priority: sub.Priority, runAt: b.runNow(),
 	}
+	i.plan(sub, b.now)
 	r.head.LastTurn, r.dirty = sub.Turn, true
 	b.newTurns = append(b.newTurns, Text(sub.ID), Text(sub.Tenant), Text(sub.Principal), Int(sub.Turn),
 		Text(sub.MessageID), Blob(sub.Message), Blob(sub.Request), Int(formatNow))
 	out.Turn, out.TurnSeq = sub.Turn, i.turnSeq
 	if i.waited {
+		i.watch(false)
 		b.passed = append(b.passed, passed{r, i})
 	} else {
 		r.turn = i
 	}
-	granted = granted && r.current() == i
+	granted = granted && r.current() == i && i.state == store.Pending
 	opening := sub.IfQueued
 	if granted {
 		opening = sub.IfClaimed
@@ -158,6 +164,19 @@ func (b *batch) accept(r *row, sub *store.Submission, out *store.Submitted) erro
 	}
 	out.Head = r.head
 	return nil
+}
+
+// plan gives a new item the times that its message asks for.
+func (i *item) plan(sub *store.Submission, now time.Time) {
+	if !sub.Deadline.IsZero() {
+		i.deadline = after(sub.Deadline, 0)
+	}
+	if sub.ScheduledFor.IsZero() {
+		return
+	}
+	if t := after(sub.ScheduledFor, 0); t > now.UnixMilli() {
+		i.state, i.at, i.runAt = store.Scheduled, t, t
+	}
 }
 
 // RequestCancel records that a cancellation was asked for; see store.Intake.
@@ -206,6 +225,7 @@ func (b *batch) requestCancel(c *store.CancelRequest, out *store.Cancellation) e
 	r.cancel = i
 	if r.turn != nil {
 		b.move(r, r.turn, nowhere) // held back until the cancel item has ended
+		r.turn.watch(false)
 	}
 	granted := false
 	if c.Claim != nil {
@@ -244,6 +264,7 @@ func (b *batch) newCancelItem(r *row) (*item, error) {
 	i := &item{
 		ref:     store.ItemRef{Kind: store.CancelItem, Turn: r.head.LastTurn},
 		arrival: b.nextArrival(), state: store.Pending, isNew: true,
+		priority: cancelPriority, runAt: b.runNow(),
 	}
 	if turn != nil {
 		i.turnSeq = turn.turnSeq

@@ -120,9 +120,10 @@ func finishPromoteLimit(w *world) {
 	w.clock.advance(5 * time.Second)
 	var counts []int
 	for range 3 {
-		agents, next, err := w.Promote(w.Context(), 2)
+		due, err := w.Promote(w.Context(), sweep(2))
 		w.must("Promote", err)
-		counts = append(counts, len(agents))
+		counts = append(counts, len(due.Agents))
+		next := due.Next
 		// Reading: 0 is for "none waits", so one that is due already must not say 0.
 		if next <= 0 || next > time.Second {
 			w.Errorf("broken rule: Promote tells how long until the next one is due, 0 if none waits\none is due in at most a second, got %v", next)

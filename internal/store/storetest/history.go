@@ -5,11 +5,13 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/errand-a2a/errand/internal/store"
+	"github.com/errand-a2a/errand/internal/task"
 )
 
 // history draws operations, does them to the store and to the model, and
@@ -135,13 +137,14 @@ func (h *history) submit(t *modelTask, s *store.Submission) {
 	if !waits && h.bool("opening") {
 		h.w.opened(s)
 	}
-	i := &modelItem{ref: store.ItemRef{Kind: store.Execute, Turn: s.Turn}, state: store.Pending}
-	before := h.m.ready(t.agent)
+	i := &modelItem{ref: store.ItemRef{Kind: store.Execute, Turn: s.Turn}}
+	h.plan(i, s)
+	before := len(h.m.ready(t.agent))
 	t.turns = append(t.turns, i)
 	grant := false
 	if h.bool("claim") {
 		claimed(s)
-		grant = before == 0 && t.current() == i
+		grant = before == 0 && t.current() == i && i.state == store.Pending
 	}
 	out, err := h.w.Submit(h.w.Context(), s)
 	h.answered("Submit", err, nil)
@@ -160,19 +163,44 @@ func (h *history) submit(t *modelTask, s *store.Submission) {
 	if grant {
 		h.took(t, *out.Claim)
 	}
+	t.settle(h.now())
+}
+
+// plan draws what the message asks of the queue.
+func (h *history) plan(i *modelItem, s *store.Submission) {
+	now := h.now()
+	in := func(label string, d ...time.Duration) (t time.Time) {
+		if n := rapid.IntRange(-1, len(d)-1).Draw(h.T, label); n >= 0 {
+			t = now.Add(d[n])
+		}
+		return t
+	}
+	if h.bool("plain") {
+		h.m.arrived(i, now, time.Time{})
+		return
+	}
+	s.Priority = rapid.IntRange(-1, 1).Draw(h.T, "priority")
+	s.ScheduledFor = in("scheduled", -time.Hour, 0, ms, ttl, time.Minute)
+	s.Deadline = in("deadline", ms, ttl, 2*ttl, time.Hour)
+	i.priority, i.deadline = s.Priority, s.Deadline
+	h.m.arrived(i, now, s.ScheduledFor)
 }
 
 // took compares a claim with the model and remembers its holder.
 func (h *history) took(t *modelTask, c store.Claim) {
 	i := t.current()
-	t.claimed(h.now().Add(ttl))
-	have := fmt.Sprint(c.Head.Epoch, c.Head.LastSeq, c.Item.Kind, c.Attempt, c.Failures, c.Losses, c.Head.Cancel)
-	want := fmt.Sprint(t.epoch, t.seq, i.ref.Kind, i.attempt, i.failures, i.losses, t.request)
+	t.claimed(h.now(), h.now().Add(ttl))
+	left := time.Duration(0)
+	if !i.deadline.IsZero() && !i.expired {
+		left = i.deadline.Sub(h.now())
+	}
+	have := fmt.Sprint(c.Head.Epoch, c.Head.LastSeq, c.Item.Kind, c.Attempt, c.Failures, c.Losses, c.Head.Cancel, c.Expired, c.Left)
+	want := fmt.Sprint(t.epoch, t.seq, i.ref.Kind, i.attempt, i.failures, i.losses, t.request, i.expired, left)
 	if i.ref.Kind == store.CancelItem {
 		if i.attempt == 1 { // which Turn it names, and where its attempts begin, is open
 			i.ref, i.attempt = c.Item, c.Attempt
 		}
-		want = fmt.Sprint(t.epoch, t.seq, i.ref.Kind, i.attempt, i.failures, i.losses, t.request)
+		want = fmt.Sprint(t.epoch, t.seq, i.ref.Kind, i.attempt, i.failures, i.losses, t.request, false, left)
 	}
 	if have != want || c.Item != i.ref {
 		h.Fatalf("a claim does not agree with the model\nwant %v %v\n got %v %v", want, i.ref, have, c.Item)
@@ -186,15 +214,14 @@ func (h *history) claim() {
 	ready := h.m.ready(of)
 	claims, err := h.w.Claim(h.w.Context(), store.ClaimRequest{Agent: of, Limit: limit, Taker: store.Taker{Worker: "worker", TTL: ttl}})
 	h.answered("Claim", err, nil)
-	if len(claims) != min(limit, ready) {
-		h.Fatalf("Claim: %d of %d ready items with limit %d", len(claims), ready, limit)
+	if len(claims) != min(limit, len(ready)) {
+		h.Fatalf("Claim: %d of %d ready items with limit %d", len(claims), len(ready), limit)
 	}
-	for _, c := range claims {
-		t := h.m.find(c.Head.Ref)
-		if t == nil || t.agent != of || !t.is(store.Pending) {
-			h.Fatalf("Claim: took an item of %s, which is not ready", c.Head.ID)
+	for n, c := range claims {
+		if c.Head.Ref != ready[n].ref {
+			h.Fatalf("Claim: item %d is of %s, in queue order it is of %s", n+1, c.Head.ID, ready[n].ref.ID)
 		}
-		h.took(t, c)
+		h.took(ready[n], c)
 	}
 }
 
@@ -296,9 +323,10 @@ func (h *history) cancel() {
 		t.request = store.CancelRequested
 	}
 	if makes {
-		t.cancel = &modelItem{ref: store.ItemRef{Kind: store.CancelItem}, state: store.Pending}
+		t.cancel = &modelItem{ref: store.ItemRef{Kind: store.CancelItem}, priority: 1 << 20}
+		h.m.arrived(t.cancel, h.now(), time.Time{})
 	}
-	grant := makes && c.Claim != nil && h.m.ready(t.agent) == 1
+	grant := makes && c.Claim != nil && len(h.m.ready(t.agent)) == 1
 	out, err := h.w.RequestCancel(h.w.Context(), c)
 	h.answered("RequestCancel", err, nil)
 	if (out.Claim != nil) != grant {
@@ -333,9 +361,26 @@ func (h *history) rescue() {
 
 func (h *history) promote() {
 	h.m.promote(h.now())
-	_, next, err := h.w.Promote(h.w.Context(), 1000)
+	current, withdrawn := h.m.expire(h.now())
+	due, err := h.w.Promote(h.w.Context(), sweep(1000))
 	h.answered("Promote", err, nil)
-	if next < 0 {
-		h.Fatalf("Promote: the next one is due in %v", next)
+	if len(due.Expired) != len(current) {
+		h.Fatalf("Promote: %d items have expired, want %d", len(due.Expired), len(current))
+	}
+	for _, c := range due.Expired {
+		if !current[c.Head.Ref] {
+			h.Fatalf("Promote: the item of %s has not expired", c.Head.ID)
+		}
+		h.took(h.m.find(c.Head.Ref), c)
+	}
+	told := map[task.Ref]bool{}
+	for _, ref := range due.Withdrawn {
+		told[ref] = true
+	}
+	if next := h.m.next(h.now()); due.Next != next {
+		h.Fatalf("Promote: there is something to do again in %v, want %v", due.Next, next)
+	}
+	if !maps.Equal(told, withdrawn) {
+		h.Fatalf("Promote: withdrawn are turns of %v, want %v", told, withdrawn)
 	}
 }

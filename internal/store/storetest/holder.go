@@ -211,11 +211,23 @@ func (w *world) rescue() []string {
 	return agents
 }
 
+// sweep asks for everything that is due, up to a limit.
+func sweep(limit int) store.PromoteRequest {
+	return store.PromoteRequest{Limit: limit, Expire: &store.Taker{Worker: "worker", TTL: ttl}}
+}
+
+// due returns everything that has become due.
+func (w *world) due() store.Promoted {
+	w.Helper()
+	out, err := w.Promote(w.Context(), sweep(100))
+	w.must("Promote", err)
+	return out
+}
+
 func (w *world) promote() ([]string, time.Duration) {
 	w.Helper()
-	agents, next, err := w.Promote(w.Context(), 100)
-	w.must("Promote", err)
-	return agents, next
+	out := w.due()
+	return out.Agents, out.Next
 }
 
 func (w *world) cancel(ref task.Ref, request string) store.Cancellation {

@@ -71,7 +71,7 @@ func (w *world) calls(h *holder) map[string]func(ctx context.Context) error {
 			return err
 		},
 		"Rescue":  func(ctx context.Context) error { _, err := w.Rescue(ctx, 1); return err },
-		"Promote": func(ctx context.Context) error { _, _, err := w.Promote(ctx, 1); return err },
+		"Promote": func(ctx context.Context) error { _, err := w.Promote(ctx, sweep(1)); return err },
 		"Load":    func(ctx context.Context) error { _, err := w.Load(ctx, ref); return err },
 		"Read":    func(ctx context.Context) error { _, _, err := w.Read(ctx, ref, 0, huge); return err },
 		"List": func(ctx context.Context) error {
@@ -104,7 +104,7 @@ func keeperCloseRace(w *world) {
 	w.parallel(n+1, func(i int) {
 		if i == n {
 			for w.made.Load() < 100 && !w.Failed() {
-				if _, _, err := w.Promote(w.Context(), 1); err != nil {
+				if _, err := w.Promote(w.Context(), sweep(1)); err != nil {
 					w.Errorf("Promote: %v", err)
 				}
 			}

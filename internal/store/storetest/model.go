@@ -3,6 +3,8 @@
 package storetest
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -22,6 +24,11 @@ type modelItem struct {
 	state                     store.ItemState
 	attempt, failures, losses int
 	until                     time.Time // end of the lease, or due
+	priority                  int
+	runAt                     time.Time
+	arrival                   int
+	deadline                  time.Time // zero: none
+	expired                   bool
 }
 
 type modelTask struct {
@@ -39,7 +46,28 @@ type modelTask struct {
 }
 
 type model struct {
-	tasks []*modelTask
+	tasks    []*modelTask
+	arrivals int
+}
+
+// arrived numbers a new item that may run at once or from a time on.
+func (m *model) arrived(i *modelItem, now, scheduled time.Time) {
+	m.arrivals++
+	i.arrival, i.state, i.runAt = m.arrivals, store.Pending, now
+	if scheduled.After(now) {
+		i.state, i.runAt, i.until = store.Scheduled, scheduled, scheduled
+	}
+}
+
+func (i *modelItem) late(now time.Time) bool {
+	return i.expired || !i.deadline.IsZero() && !now.Before(i.deadline)
+}
+
+// settle lets a turn begin that waited for more than its time.
+func (t *modelTask) settle(now time.Time) {
+	if t.is(store.Scheduled) && !now.Before(t.current().until) {
+		t.current().state = store.Pending
+	}
 }
 
 func (i *modelItem) ended() bool {
@@ -61,14 +89,18 @@ func (t *modelTask) current() *modelItem {
 
 func (t *modelTask) is(s store.ItemState) bool { i := t.current(); return i != nil && i.state == s }
 
-// ready counts the items of an agent that can be claimed.
-func (m *model) ready(agent string) (n int) {
+// ready are the tasks of an agent whose item can be claimed, in queue order.
+func (m *model) ready(agent string) (out []*modelTask) {
 	for _, t := range m.tasks {
 		if t.agent == agent && t.is(store.Pending) {
-			n++
+			out = append(out, t)
 		}
 	}
-	return n
+	slices.SortFunc(out, func(a, b *modelTask) int {
+		x, y := a.current(), b.current()
+		return cmp.Or(cmp.Compare(y.priority, x.priority), x.runAt.Compare(y.runAt), cmp.Compare(x.arrival, y.arrival))
+	})
+	return out
 }
 
 func (m *model) find(ref task.Ref) *modelTask {
@@ -81,11 +113,14 @@ func (m *model) find(ref task.Ref) *modelTask {
 }
 
 // claimed moves the current item on as a claim does.
-func (t *modelTask) claimed(until time.Time) {
+func (t *modelTask) claimed(now, until time.Time) {
 	i := t.current()
 	i.state, i.until = store.Running, until
-	i.attempt++
 	t.epoch++
+	if i.expired = i.late(now); i.expired {
+		return
+	}
+	i.attempt++
 	t.started = true
 }
 
@@ -125,6 +160,7 @@ func (t *modelTask) write(a *store.Append, now time.Time) {
 	if a.View != nil && a.View.Closed {
 		t.close()
 	}
+	t.settle(now)
 }
 
 func (t *modelTask) finish(i *modelItem, f *store.Finish, now time.Time) {
@@ -168,12 +204,51 @@ func (m *model) rescue(now time.Time) (n int) {
 
 func (m *model) promote(now time.Time) (n int) {
 	for _, t := range m.tasks {
-		if t.is(store.Retryable) && !now.Before(t.current().until) {
-			t.current().state = store.Pending
+		if i := t.current(); (t.is(store.Retryable) || t.is(store.Scheduled)) && !now.Before(i.until) {
+			i.state, i.runAt = store.Pending, i.until
 			n++
 		}
 	}
 	return n
+}
+
+// expire withdraws the turns that never ran and are held back past their
+// deadline, and names the tasks whose current item has passed its own.
+func (m *model) expire(now time.Time) (current, withdrawn map[task.Ref]bool) {
+	current, withdrawn = map[task.Ref]bool{}, map[task.Ref]bool{}
+	for _, t := range m.tasks {
+		for _, i := range t.turns {
+			switch {
+			case t.closed || i.ended() || i.state == store.Running || i.deadline.IsZero() || !i.late(now):
+			case i == t.current():
+				current[t.ref] = true
+			case i.ref.Turn > 1 && i.attempt == 0 && !i.expired:
+				i.expired, withdrawn[t.ref] = true, true
+			}
+		}
+	}
+	return current, withdrawn
+}
+
+// next is how long until a sweep has something to do again.
+func (m *model) next(now time.Time) (next time.Duration) {
+	sooner := func(t time.Time) {
+		if d := max(t.Sub(now), time.Nanosecond); next == 0 || d < next {
+			next = d
+		}
+	}
+	for _, t := range m.tasks {
+		if t.is(store.Retryable) || t.is(store.Scheduled) {
+			sooner(t.current().until)
+		}
+		for _, i := range t.turns {
+			told := i.ref.Turn == 1 || i.attempt > 0 || i.expired
+			if !t.closed && !i.ended() && i.state != store.Running && !i.deadline.IsZero() && (i == t.current() || !told) {
+				sooner(i.deadline)
+			}
+		}
+	}
+	return next
 }
 
 // check compares a task with what the store says about it.
@@ -202,7 +277,7 @@ func (t *modelTask) check(rt *rapid.T, w *world) {
 	for n, i := range t.turns {
 		g := turns[n]
 		heldBack := t.cancel != nil && i.state == store.Retryable // whether Promote touches it is open
-		if g.Attempt != i.attempt || g.Failures != i.failures || g.Losses != i.losses || g.Item != i.state && !heldBack {
+		if g.Attempt != i.attempt || g.Failures != i.failures || g.Losses != i.losses || g.Expired != i.expired || g.Item != i.state && !heldBack {
 			rt.Fatalf("turn %d of %s does not agree with the model\nwant %+v\n got %+v", n+1, t.ref.ID, *i, g)
 		}
 	}

@@ -171,7 +171,8 @@ func racePromote(w *world) {
 	}
 	w.parallel(8, func(int) {
 		for range n {
-			agents, _, err := w.Promote(w.Context(), 3)
+			due, err := w.Promote(w.Context(), sweep(3))
+			agents := due.Agents
 			if err != nil {
 				w.Errorf("Promote: %v", err)
 			}

@@ -16,6 +16,7 @@ var reopenRules = []rule{
 	{"a reopen that finds nothing running changes nothing", reopenIdle},
 	{"the queue keeps its order", reopenQueue},
 	{"retries are due as they were", reopenRetries},
+	{"priorities, schedules and deadlines are kept", reopenPlans},
 	{"keys are kept, and expire as they would have", reopenKeys},
 	{"cancellations and cancel items are kept", reopenCancel},
 	{"a listing goes on from page to page", reopenListing},
@@ -141,6 +142,30 @@ func reopenQueue(w *world) {
 		got = append(got, h.Head.ID)
 	}
 	w.want("items are claimed in order of arrival, across reopens", got, want)
+}
+
+func reopenPlans(w *world) {
+	low, high := w.queued(), w.queued(prioritized(1))
+	planned, late := w.queued(w.in(time.Minute)), w.queued(w.until(time.Minute), w.in(time.Hour))
+	h := w.running(forAgent("other"))
+	h.write(records(1), w.shows("WORKING"))
+	w.submit(w.next(h.head(), w.until(time.Minute)))
+	w.reopen()
+	w.want("items are claimed in queue order after a reopen", w.claimedIDs(), []string{high.ID, low.ID})
+	_, next := w.promote()
+	w.want("Next is as it was", next, time.Minute)
+	w.clock.advance(time.Minute)
+	due := w.due()
+	w.want("what expires expires after a reopen", []any{len(due.Expired), due.Withdrawn}, []any{1, []task.Ref{h.Head.Ref}})
+	w.want("its deadline has passed", due.Expired[0].Head.ID, late.ID)
+	w.reopen()
+	w.want("a withdrawn turn stays withdrawn", w.turns(h.Head.Ref)[1].Expired, true)
+	w.want("an expired claim that was lost is made again", w.due().Expired[0].Head.ID, late.ID)
+	var ready []string
+	for _, c := range w.claim(agent, 10) {
+		ready = append(ready, c.Head.ID)
+	}
+	w.want("what was scheduled is ready", ready, []string{high.ID, low.ID, planned.ID})
 }
 
 func reopenRetries(w *world) {

@@ -101,7 +101,7 @@ func (s *storm) work() {
 				return
 			}
 		}
-		if _, _, err := s.Promote(s.Context(), 10); err != nil {
+		if _, err := s.Promote(s.Context(), sweep(10)); err != nil {
 			s.Errorf("Promote: %v", err)
 		}
 	}

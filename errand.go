@@ -84,7 +84,9 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 	return n
 }
 
-// ServeHTTP serves JSON-RPC, HTTP+JSON, the agent card, /livez and /readyz.
+// ServeHTTP serves JSON-RPC and HTTP+JSON, A2A 0.3, the cards of the agents and
+// their index at /agents, /livez and /readyz; and gRPC to whoever speaks HTTP/2,
+// where it is mounted at the root.
 func (e *Errand) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.node.Handler().ServeHTTP(w, r) }
 
 // Run works until ctx ends, then drains: it takes no more work, ends streams

@@ -182,7 +182,7 @@ func (d Dev) banner(out io.Writer, url, addrOfGRPC string, a node.About, took ti
 	}
 	lines := []string{
 		fmt.Sprintf("errand %s  ready in %d ms", d.Version, took.Milliseconds()),
-		"  A2A     " + url + "  (JSON-RPC and HTTP+JSON, A2A 1.0)",
+		"  A2A     " + url + "  (JSON-RPC and HTTP+JSON, A2A 1.0 and 0.3)",
 		"  gRPC    " + addrOfGRPC,
 		"  Card    " + url + node.CardPath,
 		"  Store   " + where + ": " + a.Durable,

@@ -30,6 +30,9 @@ func TestFollowersShareTheirWork(t *testing.T) {
 		if len(b)-1 != last || a[last].Shared == nil || a[last].Shared != b[last].Shared {
 			t.Errorf("the last of %d and %d events is not shared", len(a), len(b))
 		}
+		if &a[last].Event[0] != &b[last].Event[0] {
+			t.Error("the JSON of an event was encoded for each follower")
+		}
 		old := w.Subscribe(id, new(uint64)).Wait().Frames
 		if n := len(old) - 1; old[n].Shared != nil {
 			t.Error("what is read from the log is shared with nobody")

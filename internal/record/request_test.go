@@ -68,7 +68,7 @@ func TestRequest(t *testing.T) {
 
 	t.Run("what was not written by us is corrupt", func(t *testing.T) {
 		t.Parallel()
-		for _, b := range []string{"{", "[]", `{"route":7}`, "\x00"} {
+		for _, b := range []string{"{", "[]", `{"accepts":7}`, "\x00"} {
 			if _, err := record.DecodeRequest([]byte(b)); !errors.Is(err, record.ErrCorrupt) {
 				t.Errorf("%q: %v", b, err)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
 	"github.com/errand-a2a/errand/internal/agent"
+	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/node/nodetest"
 	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/task"
@@ -372,7 +373,9 @@ func TestDeadlineOfALaterTurn(t *testing.T) {
 		if ids := canceledTurns(got.Metadata); len(ids) != 1 || ids[0] != "m2" || !strings.Contains(statusText(got), "deadline") {
 			t.Errorf("metadata %v, text %q", got.Metadata, statusText(got))
 		}
-		wantErr(t, w.SendAs(call, say).Err, a2a.ErrUnsupportedOperation) // a repeat after the deadline
+		plain := engine.Call{Key: "key"} // a repeat after the deadline, that does not even say so
+		wantErr(t, w.SendAs(plain, say).Err, a2a.ErrUnsupportedOperation)
+		wantErr(t, w.StreamAs(plain, say).Wait().Err, a2a.ErrUnsupportedOperation)
 		close(gate)
 		wantState(t, w.MustSend(nodetest.Say("third", nodetest.To(id))), completed)
 		err = w.SendAs(call, say).Err // and after the end of the task

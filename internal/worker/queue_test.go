@@ -62,6 +62,13 @@ func (s *said) note(text string) {
 	s.texts, s.times = append(s.texts, text), append(s.times, time.Since(s.began))
 }
 
+// all is what was noted so far.
+func (s *said) all() (texts []string, times []time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.texts), slices.Clone(s.times)
+}
+
 func TestQueuePriority(t *testing.T) {
 	t.Parallel()
 
@@ -91,8 +98,9 @@ func TestQueuePriority(t *testing.T) {
 		close(gate)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if want := []string{"busy", "high", "higher than b", "a", "b", "c", "low"}; !slices.Equal(ran.texts, want) {
-			t.Errorf("ran %v, want %v", ran.texts, want)
+		texts, _ := ran.all()
+		if want := []string{"busy", "high", "higher than b", "a", "b", "c", "low"}; !slices.Equal(texts, want) {
+			t.Errorf("ran %v, want %v", texts, want)
 		}
 	})
 }
@@ -119,19 +127,20 @@ func TestQueueSchedule(t *testing.T) {
 			t.Errorf("turns %+v", w.Turns(got.ID))
 		}
 		wantState(t, (<-soon).Task, completed)
-		if d := ran.times[0]; d < 400*time.Millisecond || d > 1400*time.Millisecond {
-			t.Errorf("what was to run after 400 ms ran after %v", d)
+		if _, times := ran.all(); times[0] < 400*time.Millisecond || times[0] > 1400*time.Millisecond {
+			t.Errorf("what was to run after 400 ms ran after %v", times[0])
 		}
 		wantState(t, (<-waits).Task, completed)
 		synctest.Wait()
 		wantStates(t, w.States(got.ID), submitted, completed)
-		for _, d := range ran.times[1:] {
+		texts, times := ran.all()
+		for _, d := range times[1:] {
 			if d < 10300*time.Millisecond || d > 10310*time.Millisecond {
 				t.Errorf("what was to run after 10.3 s ran after %v", d)
 			}
 		}
-		if len(ran.times) != 3 {
-			t.Errorf("ran %v", ran.texts)
+		if len(times) != 3 {
+			t.Errorf("ran %v", texts)
 		}
 	})
 
@@ -150,10 +159,11 @@ func TestQueueSchedule(t *testing.T) {
 		mustQueue(t, w, nodetest.Say("third", nodetest.To(id), nodetest.AtOnce, queue("scheduledFor", 8*time.Second)))
 		last := w.Later(nodetest.Say("fourth", nodetest.To(id)))
 		wantState(t, (<-last).Task, asking)
-		if !slices.Equal(ran.texts, []string{"first", "second", "third", "fourth"}) {
-			t.Errorf("ran %v", ran.texts)
+		texts, d := ran.all()
+		if !slices.Equal(texts, []string{"first", "second", "third", "fourth"}) {
+			t.Fatalf("ran %v", texts)
 		}
-		if d := ran.times; d[1].Round(100*time.Millisecond) != 5*time.Second || d[2].Round(100*time.Millisecond) != 8*time.Second {
+		if d[1].Round(100*time.Millisecond) != 5*time.Second || d[2].Round(100*time.Millisecond) != 8*time.Second {
 			t.Errorf("ran at %v", d)
 		}
 	})

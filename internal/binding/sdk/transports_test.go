@@ -4,11 +4,16 @@ package sdk_test
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2aclient"
+	"github.com/a2aproject/a2a-go/v2/a2asrv"
+
+	"github.com/errand-a2a/errand/internal/node"
 )
 
 func TestTheSDKsTransportsServeEveryBehaviour(t *testing.T) {
@@ -145,6 +150,35 @@ func TestTheSDKsTransportsKeepTheKindOfAnError(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Transports tell a client what is active by the CallContext, and interceptors
+// see it there.
+func TestActiveExtensionsStandInTheCallContext(t *testing.T) {
+	t.Parallel()
+	const uri = "urn:test:active"
+	announce := func(o *node.Options) { o.Agents[0].Card.Capabilities.Extensions = []a2a.AgentExtension{{URI: uri}} }
+	asked := a2asrv.NewServiceParams(map[string][]string{"A2A-Extensions": {"urn:other, " + uri}})
+	w := newWorld(t, announce)
+	ctx, cc := a2asrv.NewCallContext(t.Context(), asked)
+	if _, err := w.node.RequestHandler().SendMessage(ctx, text("echo x")); err != nil {
+		t.Fatal(err)
+	}
+	if got := cc.Extensions().ActivatedURIs(); !slices.Equal(got, []string{uri}) {
+		t.Errorf("a transport sees %v", got)
+	}
+	var seen []string
+	w = newWorld(t, announce, with(hooks{after: func(cc *a2asrv.CallContext, _ *a2asrv.Response) error {
+		seen = cc.Extensions().ActivatedURIs()
+		return nil
+	}}))
+	client := w.ours()["JSON-RPC"]
+	if _, err := client.SendMessage(t.Context(), a2aclient.ServiceParams{"A2A-Extensions": {uri}}, text("echo x")); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(seen, []string{uri}) {
+		t.Errorf("an interceptor sees %v", seen)
 	}
 }
 

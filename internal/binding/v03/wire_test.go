@@ -4,6 +4,7 @@ package v03_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -227,6 +228,10 @@ func TestExtensionsGoByTheirOlderHeader(t *testing.T) {
 	}
 	for name, client := range w.transports() {
 		if _, err := client.SendMessage(t.Context(), map[string][]string{"A2A-Extensions": {uri}}, text("echo x")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err := client.GetExtendedAgentCard(t.Context(), map[string][]string{"A2A-Extensions": {uri}}, &a2a.GetExtendedAgentCardRequest{})
+		if !errors.Is(err, a2a.ErrUnsupportedOperation) { // there is none; but so far it must come
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := client.SendMessage(t.Context(), nil, text("echo x")); err == nil {

@@ -15,6 +15,7 @@ var deadlineRules = []rule{
 	{"an item that waits is claimed as expired when its deadline has passed, whatever is ready", deadlineWaiting},
 	{"a scheduled item and one that waits for a retry expire too", deadlineLater},
 	{"an item that runs does not expire, and one that was lost does", deadlineRunning},
+	{"an item that somebody took the task over from does not expire", deadlineTaken},
 	{"an expired claim is no run", deadlineNoRun},
 	{"an expired claim that is lost is made again", deadlineLost},
 	{"a turn that waits for another is withdrawn, once, and claimed as expired in its order", deadlineBehind},
@@ -124,6 +125,14 @@ func deadlineRunning(w *world) {
 	w.want("Attempt and Losses are those of the run", []int{lost.Attempt, lost.Losses}, []int{1, 1})
 	h.fenced("the item was rescued")
 	lost.fails()
+}
+
+func deadlineTaken(w *world) {
+	h := w.running(w.until(time.Second))
+	h.write(takesOver, records(1), w.shows("WORKING"))
+	w.clock.advance(time.Minute)
+	due := w.due()
+	w.want("who took the task over holds it", []any{len(due.Expired), due.Next}, []any{0, time.Duration(0)})
 }
 
 func deadlineNoRun(w *world) {

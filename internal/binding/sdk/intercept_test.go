@@ -3,12 +3,14 @@
 package sdk_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
@@ -171,6 +173,23 @@ func TestEventsKeepTheirSequence(t *testing.T) {
 	tail := ids(behind.rpc("SubscribeToTask", `{"id":"`+id+`"}`, "Last-Event-ID", "30"))
 	if _, after, _ := strings.Cut(want, " 30 "); tail != after || tail == "" {
 		t.Errorf("after 30: %q, want %q", tail, after)
+	}
+}
+
+func TestASilentStreamIsKeptAliveBehindInterceptors(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, with(hooks{}), func(o *node.Options) { o.Binding.KeepAlive = 10 * time.Millisecond })
+	body := `{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"hang"}]}}`
+	resp, err := w.http.Post(w.url+"/message:stream", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() && lines.Text() != ": keep-alive" {
+	}
+	if lines.Text() != ": keep-alive" {
+		t.Errorf("the stream ends with %q, %v", lines.Text(), lines.Err())
 	}
 }
 

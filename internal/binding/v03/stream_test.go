@@ -282,7 +282,7 @@ func (l *single) Addr() net.Addr { return &net.TCPAddr{} }
 func TestAStreamOutlastsTheTimeOfItsRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *node.Options) { o.Binding.BodyTimeout = 50 * time.Millisecond })
-	for name, client := range w.overHTTP(w.url) {
+	for name, client := range w.transports() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var last a2a.Event

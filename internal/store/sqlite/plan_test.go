@@ -101,6 +101,21 @@ func TestThePagesOfAListingCostTheSame(t *testing.T) {
 			t.Errorf("%s: steps of the pages: %v", name, costs)
 		}
 	}
+	rare := submission("of a rare agent")
+	rare.Agent = "rare"
+	out, err := s.Submit(t.Context(), rare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := ending(out.Claim)
+	end.View.StatusAt = clock.Now()
+	if _, err := s.Append(t.Context(), end); err != nil {
+		t.Fatal(err)
+	}
+	page, cost := listCost(t, s, store.ListQuery{Agent: "rare", Limit: limit})
+	if cost > 500 || len(page.Tasks) != 1 {
+		t.Errorf("the only task of an agent (%d found) took %d steps among %d", len(page.Tasks), cost, tasks)
+	}
 	if _, cost := listCost(t, s, store.ListQuery{Agent: "demo", State: "REJECTED", Limit: limit}); cost > 500 {
 		t.Errorf("the only task of a state took %d steps among %d", cost, tasks)
 	}

@@ -14,3 +14,11 @@ ALTER TABLE batches ADD COLUMN run_at INTEGER NOT NULL DEFAULT 0;
 DROP INDEX items_ready;
 CREATE INDEX items_ready ON items (agent, priority DESC, run_at, arrival) WHERE place = 1;
 CREATE INDEX items_late ON items (deadline) WHERE watched = 1;
+
+-- A listing is of one agent: a rare one among many is found, not looked for.
+DROP INDEX tasks_listed;
+DROP INDEX tasks_context;
+DROP INDEX tasks_state;
+CREATE INDEX tasks_listed ON tasks (tenant, principal, agent, status_at, id) WHERE listed = 1;
+CREATE INDEX tasks_context ON tasks (tenant, principal, agent, context, status_at, id, state) WHERE listed = 1;
+CREATE INDEX tasks_state ON tasks (tenant, principal, agent, state, status_at, id) WHERE listed = 1;

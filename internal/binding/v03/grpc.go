@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a2aproject/a2a-go/a2apb"
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	a2agrpc "github.com/a2aproject/a2a-go/v2/a2agrpc/v0"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -158,9 +159,24 @@ func (o *outlet) Context() context.Context { return o.ctx }
 
 // SendMsg implements grpc.ServerStream.
 func (o *outlet) SendMsg(m any) error {
+	if sr, ok := m.(*a2apb.StreamResponse); ok {
+		sayFinal(sr.GetStatusUpdate())
+	}
 	o.timer.Reset(o.patience)
 	defer o.timer.Stop()
 	return o.ServerStream.SendMsg(m)
+}
+
+// sayFinal says of the last event of a stream that it is. The SDK's conversion
+// drops that.
+func sayFinal(u *a2apb.TaskStatusUpdateEvent) {
+	if _, last := u.GetMetadata().GetFields()[finalMark]; !last {
+		return
+	}
+	u.Final = true
+	if delete(u.Metadata.Fields, finalMark); len(u.Metadata.Fields) == 0 {
+		u.Metadata = nil
+	}
 }
 
 // metadataOf is the metadata of a call as the headers of a request.
@@ -189,6 +205,10 @@ func statusOf(f binding.Fault) *status.Status {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(f.RetryAfter)})
 	}
 	var code codes.Code
+	switch f.Reason {
+	case "UNSUPPORTED_OPERATION", "PUSH_NOTIFICATION_NOT_SUPPORTED":
+		f.Status = "UNIMPLEMENTED" // as the servers of 0.3 have it; its clients know these errors by it
+	}
 	if code.UnmarshalJSON(strconv.AppendQuote(nil, f.Status)) != nil {
 		code = codes.Internal
 	}

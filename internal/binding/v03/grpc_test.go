@@ -13,11 +13,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/a2aproject/a2a-go/a2apb"
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	a2agrpc "github.com/a2aproject/a2a-go/v2/a2agrpc/v0"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
 	"github.com/errand-a2a/errand/internal/binding"
@@ -67,6 +71,58 @@ func newGuarded[F binding.Follower[engine.Frame]](t *testing.T, o binding.Option
 	})
 	g.client = a2agrpc.NewGRPCTransport(conn)
 	return g
+}
+
+// The statuses are those of the SDKs of 0.3, which know errors by them.
+func TestStatusesOfGRPC(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conn, err := grpc.NewClient(w.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	done, err := a2agrpc.NewGRPCTransport(conn).SendMessage(t.Context(), nil, text("echo x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, id := a2apb.NewA2AServiceClient(conn), string(done.(*a2a.Task).ID)
+	for what, tt := range map[string]struct {
+		do     func() error
+		code   codes.Code
+		reason string
+	}{
+		"an unknown task": {func() error {
+			_, err := c.GetTask(t.Context(), &a2apb.GetTaskRequest{Name: "tasks/nope"})
+			return err
+		}, codes.NotFound, "TASK_NOT_FOUND"},
+		"cancel of an ended task": {func() error {
+			_, err := c.CancelTask(t.Context(), &a2apb.CancelTaskRequest{Name: "tasks/" + id})
+			return err
+		}, codes.FailedPrecondition, "TASK_NOT_CANCELABLE"},
+		"following an ended task": {func() error {
+			s, err := c.TaskSubscription(t.Context(), &a2apb.TaskSubscriptionRequest{Name: "tasks/" + id})
+			if err == nil {
+				_, err = s.Recv()
+			}
+			return err
+		}, codes.Unimplemented, "UNSUPPORTED_OPERATION"},
+		"push configurations": {func() error {
+			_, err := c.ListTaskPushNotificationConfig(t.Context(), &a2apb.ListTaskPushNotificationConfigRequest{Parent: "tasks/" + id})
+			return err
+		}, codes.Unimplemented, "PUSH_NOTIFICATION_NOT_SUPPORTED"},
+	} {
+		st := status.Convert(tt.do())
+		reason := ""
+		for _, d := range st.Details() {
+			if info, ok := d.(*errdetails.ErrorInfo); ok {
+				reason = info.Reason
+			}
+		}
+		if st.Code() != tt.code || reason != tt.reason {
+			t.Errorf("%s: %v %q (%s)", what, st.Code(), reason, st.Message())
+		}
+	}
 }
 
 func TestAReaderOfGRPCThatStopsReadingIsCutOff(t *testing.T) {

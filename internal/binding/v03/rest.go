@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -125,7 +126,7 @@ func (h *Handler[F]) REST(w http.ResponseWriter, r *http.Request, route, path st
 		return
 	}
 	if err != nil {
-		h.edge.Refuse(w, r, err)
+		h.refuse(w, r, err)
 		return
 	}
 	if res == sendStream || res == taskSubscribe {
@@ -134,10 +135,29 @@ func (h *Handler[F]) REST(w http.ResponseWriter, r *http.Request, route, path st
 	}
 	result, err := h.restAnswer(w, r, route, res, id)
 	if err != nil {
-		h.edge.Refuse(w, r, err)
+		h.refuse(w, r, err)
 		return
 	}
 	h.edge.Write(w, http.StatusOK, binding.JSON, result)
+}
+
+// refuse answers with an error.
+func (h *Handler[F]) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	f := h.edge.Explain(w, r, err)
+	f.Headers(w.Header())
+	h.edge.Write(w, f.HTTP, binding.JSON, restError(f))
+}
+
+// restError is an error in two forms at once: 0.3 asks for that of JSON-RPC or an
+// equivalent, and some of its clients know errors by that code alone, while
+// others read google.rpc.Status, as in 1.0.
+func restError(f binding.Fault) []byte {
+	b := append(strconv.AppendInt([]byte(`{"code":`), int64(f.Code), 10), `,"message":`...)
+	text, err := json.Marshal(f.Message)
+	if err != nil { // a string: it cannot be
+		text = []byte(`""`)
+	}
+	return append(append(append(b, text...), ','), f.REST()[1:]...)
 }
 
 func (h *Handler[F]) restAnswer(w http.ResponseWriter, r *http.Request, route string, res resource, id a2a.TaskID) ([]byte, error) {
@@ -250,18 +270,18 @@ func (h *Handler[F]) restMessage(w http.ResponseWriter, r *http.Request, route s
 func (h *Handler[F]) restStream(w http.ResponseWriter, r *http.Request, route string, res resource, id a2a.TaskID) {
 	f, resumed, err := h.restFollow(w, r, route, res, id)
 	if err != nil {
-		h.edge.Refuse(w, r, err)
+		h.refuse(w, r, err)
 		return
 	}
 	defer f.Close()
 	o := events[*ending[F]]{follower: f, encode: pbjson.ToProtoStreamEvent}
 	write := func(dst []byte, f frame) []byte { return sse.AppendEvent(dst, f.seq, f.json) }
-	fault := func(dst []byte, f binding.Fault) []byte { return sse.AppendEvent(dst, 0, f.REST()) }
+	fault := func(dst []byte, f binding.Fault) []byte { return sse.AppendEvent(dst, 0, restError(f)) }
 	begun, err := binding.Stream(h.edge, w, r, o.source(write, fault))
 	switch {
 	case begun:
 	case !errors.Is(err, io.EOF):
-		h.edge.Refuse(w, r, err)
+		h.refuse(w, r, err)
 	case resumed:
 		w.WriteHeader(http.StatusNoContent) // an EventSource comes back after every other end
 	default:

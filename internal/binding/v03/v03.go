@@ -93,7 +93,11 @@ func (o *events[F]) next(ctx context.Context, idle time.Duration) ([]frame, erro
 		if bad != nil {
 			return out, bad
 		}
+		final, update := takeMark(event)
 		b, bad := o.encode(event)
+		if bad == nil && update {
+			b, bad = setFinal(b, final)
+		}
 		if bad != nil {
 			return out, fmt.Errorf("event %d in the form of 0.3: %w", f.Seq, bad)
 		}

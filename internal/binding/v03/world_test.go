@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2aclient"
 	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 	a2agrpc "github.com/a2aproject/a2a-go/v2/a2agrpc/v0"
+	modern "github.com/a2aproject/a2a-go/v2/a2agrpc/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -101,6 +103,28 @@ func (w *world) transports() map[string]a2aclient.Transport {
 	w.Cleanup(func() { _ = conn.Close() })
 	all := w.overHTTP(w.url)
 	all["gRPC"] = a2agrpc.NewGRPCTransport(conn)
+	return all
+}
+
+// doors are all six: the bindings of both versions.
+func (w *world) doors() map[string]a2aclient.Transport {
+	w.Helper()
+	all := map[string]a2aclient.Transport{}
+	for name, t := range w.transports() {
+		all["0.3 over "+name] = t
+	}
+	conn, err := grpc.NewClient(w.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = conn.Close() })
+	base, err := url.Parse(w.url)
+	if err != nil {
+		w.Fatal(err)
+	}
+	all["1.0 over gRPC"] = modern.NewGRPCTransport(conn)
+	all["1.0 over JSON-RPC"] = a2aclient.NewJSONRPCTransport(w.url, w.http)
+	all["1.0 over REST"] = a2aclient.NewRESTTransport(base, w.http)
 	return all
 }
 

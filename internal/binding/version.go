@@ -81,7 +81,8 @@ func versionError(format string, args ...any) error {
 // Legacy serves what a binding has recognised as a request of A2A 0.3: there
 // the agent is named by the path alone.
 type Legacy interface {
-	JSONRPC(w http.ResponseWriter, r *http.Request, route string, body []byte)
+	// JSONRPC calls decoded once it needs the body no more: the answer may last.
+	JSONRPC(w http.ResponseWriter, r *http.Request, route string, body []byte, decoded func())
 	// REST gets the path below the base path of the agent: /v1/…
 	REST(w http.ResponseWriter, r *http.Request, route, path string)
 }

@@ -77,8 +77,9 @@ func TestActiveExtensionsAreEchoed(t *testing.T) {
 // older stands in for the binding of 0.3.
 type older struct{ seen string }
 
-func (o *older) JSONRPC(w http.ResponseWriter, _ *http.Request, route string, body []byte) {
+func (o *older) JSONRPC(w http.ResponseWriter, _ *http.Request, route string, body []byte, decoded func()) {
 	o.seen = route + " " + string(body)
+	decoded()
 	w.WriteHeader(http.StatusAccepted)
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
 
@@ -58,8 +59,9 @@ func (h *Handler[F]) Serve(w http.ResponseWriter, r *http.Request, route string)
 		return
 	}
 	if legacy {
-		h.legacy.JSONRPC(w, r, route, *body)
-		h.edge.Release(body)
+		release := sync.OnceFunc(func() { h.edge.Release(body) })
+		defer release()
+		h.legacy.JSONRPC(w, r, route, *body, release)
 		return
 	}
 	if req.method == sendStreamingMessage || req.method == subscribeToTask {

@@ -54,7 +54,7 @@ func TestAnErrorOfAnInterceptorKeepsItsKindAndNoText(t *testing.T) {
 	}{
 		{"a plain one", errors.New(secret), a2a.ErrInternalError, ""},
 		{"a wrapped one", fmt.Errorf("%s: %w", secret, a2a.ErrUnauthorized), a2a.ErrUnauthorized, "permission denied"},
-		{"one for clients", a2a.NewError(a2a.ErrUnsupportedOperation, "not on Sundays"), a2a.ErrUnsupportedOperation, "not on Sundays"},
+		{"one for clients", a2a.NewError(a2a.ErrTaskNotCancelable, "not on Sundays"), a2a.ErrTaskNotCancelable, "not on Sundays"},
 		{"a wrapped one for clients", fmt.Errorf("%s: %w", secret, a2a.NewError(a2a.ErrInvalidParams, "no such flavour")), a2a.ErrInvalidParams, "no such flavour"},
 	} {
 		for when, h := range map[string]hooks{

@@ -40,6 +40,8 @@ type request struct {
 	params []byte
 	// id is as the client wrote it.
 	id []byte
+	// decoded is called once params is needed no more.
+	decoded func()
 }
 
 func parse(body []byte) *request {
@@ -88,11 +90,13 @@ func rpcError(f binding.Fault) []byte {
 }
 
 // JSONRPC answers a request of 0.3 to the agent that the path names. Nothing
-// points into the body when it has returned.
-func (h *Handler[F]) JSONRPC(w http.ResponseWriter, r *http.Request, route string, body []byte) {
+// points into the body after decoded was called.
+func (h *Handler[F]) JSONRPC(w http.ResponseWriter, r *http.Request, route string, body []byte, decoded func()) {
 	req := parse(body)
+	req.decoded = decoded
 	if req.streaming() {
 		f, err := h.follow(w, r, route, req)
+		decoded()
 		h.stream(w, r, req, f, err)
 		return
 	}
@@ -120,6 +124,7 @@ func (h *Handler[F]) answer(w http.ResponseWriter, r *http.Request, route string
 		if call.Key, err = binding.Key(r.Header); err != nil {
 			return nil, err
 		}
+		req.decoded()
 		reply, err := h.engine.Send(ctx, call, msg)
 		if err != nil {
 			return nil, err

@@ -139,6 +139,7 @@ func TestModes(t *testing.T) {
 		{name: "data to an agent for text", in: []string{"text/plain"}, part: data, field: "message.parts[0].mediaType"},
 		{name: "data to an agent for JSON", in: []string{"text/plain", "application/json"}, part: data},
 		{name: "data to a skill for JSON", in: []string{"text/plain"}, skill: []string{"application/json"}, part: data},
+		{name: "text to an agent of whose skills one says what it takes", skill: []string{"application/json"}, part: text},
 		{name: "a file that does not say what it is", in: []string{"text/plain"}, part: file},
 		{name: "an image to an agent for text", in: []string{"text/plain"}, part: typed(a2a.NewRawPart([]byte("x")), "image/png"), field: "message.parts[0].mediaType"},
 		{name: "an image to an agent for images", in: []string{"image/*"}, part: typed(a2a.NewRawPart([]byte("x")), "image/png")},

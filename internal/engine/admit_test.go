@@ -12,6 +12,7 @@ import (
 	"github.com/a2aproject/a2a-go/v2/a2a"
 	"github.com/a2aproject/a2a-go/v2/a2asrv"
 
+	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/engine"
 	"github.com/errand-a2a/errand/internal/node/nodetest"
 	"github.com/errand-a2a/errand/internal/record"
@@ -74,6 +75,21 @@ func TestAdmission(t *testing.T) {
 		}
 		if again, err := w.Engine.Admit(w.Context(), call); err != nil || !slices.Equal(again.Extensions, call.Extensions) {
 			t.Errorf("admitted again: %v, %v", again.Extensions, err)
+		}
+	})
+
+	bubble(t, "asks for the agent once a call", func(t *testing.T) {
+		asked := 0
+		w := nodetest.New(t, nodetest.Options{Idle: true, Resolve: func(*nodetest.World, string, string) (agent.Agent, error) {
+			asked++
+			return nodetest.Entry(nodetest.Agent{}), nil
+		}})
+		call, err := w.Engine.Admit(w.Context(), engine.Call{Agent: "cook"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Engine.Send(w.Context(), call, nodetest.Say("hello", nodetest.AtOnce)); err != nil || asked != 1 {
+			t.Errorf("asked %d times, %v", asked, err)
 		}
 	})
 

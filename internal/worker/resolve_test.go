@@ -3,6 +3,7 @@
 package worker_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -102,6 +103,20 @@ func TestAgentsFoundAtRunTime(t *testing.T) {
 		_ = idle // it has accepted them and hears of nothing
 	})
 
+	bubble(t, "are looked for page by page", func(t *testing.T) {
+		st := memory.New(memory.Options{})
+		defer st.Close()
+		resolve := func(_ *nodetest.World, _, name string) (agent.Agent, error) { return speaker(name), nil }
+		nodetest.New(t, nodetest.Options{Store: st, Resolve: resolve, Idle: true, Quiet: true}).LaterAs(as("", "z"), nodetest.Say("go"))
+		synctest.Wait()
+		nodetest.New(t, nodetest.Options{Store: crowded{st}, Resolve: resolve})
+		synctest.Wait()
+		if list, err := st.Waiting(t.Context(), "", 10); err != nil || len(list) != 0 {
+			t.Errorf("%v still wait behind a page of others, %v", list, err)
+		}
+		time.Sleep(time.Second)
+	})
+
 	bubble(t, "one that cannot be found for a while costs an attempt, and nothing else", func(t *testing.T) {
 		var asked atomic.Int32
 		w := nodetest.New(t, nodetest.Options{
@@ -166,6 +181,20 @@ func TestAgentsFoundAtRunTime(t *testing.T) {
 			t.Error("the name is remembered")
 		}
 	})
+}
+
+// crowded has a page of agents in front whose work others have taken meanwhile.
+type crowded struct{ store.Store }
+
+func (c crowded) Waiting(ctx context.Context, after string, limit int) ([]string, error) {
+	if after != "" {
+		return c.Store.Waiting(ctx, after, limit)
+	}
+	var names []string
+	for i := range limit {
+		names = append(names, fmt.Sprintf("a-%03d", i))
+	}
+	return names, nil
 }
 
 var _ store.Census = (*memory.Store)(nil)

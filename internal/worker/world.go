@@ -69,11 +69,10 @@ func (at *attempt) callContext(ctx context.Context, user *a2asrv.User, params *a
 		call.Extensions().Activate(&a2a.AgentExtension{URI: uri})
 	}
 	if name := at.claim.Head.Agent; name != "" {
-		// The tenant of a call context is the SDK's to set: its own handler does.
-		var seen capture
-		h := a2asrv.InterceptedHandler{Handler: &seen, Logger: at.log()}
-		_, _ = h.SendMessage(ctx, &a2a.SendMessageRequest{Tenant: name}) // capture has no errors
-		ctx = seen.ctx
+		// The tenant of a call context is the SDK's to set: its own handler does,
+		// on its way to the next one.
+		h := a2asrv.InterceptedHandler{Handler: nothing{}, Logger: at.w.o.Logger}
+		_, _ = h.SendMessage(ctx, &a2a.SendMessageRequest{Tenant: name}) // nothing has no errors
 	}
 	if at.w.o.Codec == nil || len(req.Context) == 0 {
 		return ctx, nil
@@ -85,14 +84,10 @@ func (at *attempt) callContext(ctx context.Context, user *a2asrv.User, params *a
 	return ctx, nil
 }
 
-// capture keeps the context that a handler is called with.
-type capture struct {
-	a2asrv.RequestHandler
-	ctx context.Context
-}
+// nothing is a handler that does nothing.
+type nothing struct{ a2asrv.RequestHandler }
 
-func (c *capture) SendMessage(ctx context.Context, _ *a2a.SendMessageRequest) (a2a.SendMessageResult, error) {
-	c.ctx = ctx
+func (nothing) SendMessage(context.Context, *a2a.SendMessageRequest) (a2a.SendMessageResult, error) {
 	return nil, nil
 }
 

@@ -5,8 +5,10 @@ package v03_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -121,6 +123,43 @@ func TestStatusesOfGRPC(t *testing.T) {
 		}
 		if st.Code() != tt.code || reason != tt.reason {
 			t.Errorf("%s: %v %q (%s)", what, st.Code(), reason, st.Message())
+		}
+	}
+}
+
+func TestTheLastEventOverGRPCSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conn, err := grpc.NewClient(w.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	for _, said := range []string{"echo x", "ask who", "auth", "fail", "count to 3"} {
+		stream, err := a2apb.NewA2AServiceClient(conn).SendStreamingMessage(t.Context(), &a2apb.SendMessageRequest{Request: &a2apb.Message{
+			MessageId: "m", Role: a2apb.Role_ROLE_USER, Parts: []*a2apb.Part{{Part: &a2apb.Part_Text{Text: said}}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var finals []bool
+		for {
+			ev, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			finals = append(finals, ev.GetStatusUpdate().GetFinal())
+			for name := range ev.GetStatusUpdate().GetMetadata().GetFields() {
+				if strings.HasPrefix(name, "\x00") {
+					t.Errorf("%s: the mark %q went out", said, name)
+				}
+			}
+		}
+		if n := len(finals); n < 2 || !finals[n-1] || slices.Contains(finals[:n-1], true) {
+			t.Errorf("%s: final are %v", said, finals)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/store/memory"
 	"github.com/errand-a2a/errand/internal/task"
+	"github.com/errand-a2a/errand/internal/worker"
 )
 
 // speaker is an agent that says who it is.
@@ -149,7 +150,7 @@ func TestAgentsFoundAtRunTime(t *testing.T) {
 
 	bubble(t, "no more than 64 of a name run at a time, and the rest follows", func(t *testing.T) {
 		var running, most atomic.Int32
-		w := nodetest.New(t, nodetest.Options{Resolve: func(*nodetest.World, string, string) (agent.Agent, error) {
+		w := nodetest.New(t, nodetest.Options{Worker: worker.Options{Poll: time.Minute}, Resolve: func(*nodetest.World, string, string) (agent.Agent, error) {
 			return nodetest.Entry(nodetest.Agent{Execute: func(c *nodetest.Turn) error {
 				n := running.Add(1)
 				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {

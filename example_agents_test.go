@@ -79,7 +79,9 @@ func ExampleNew_severalAgents() {
 }
 
 // bearer lets in whoever has it.
-type bearer struct{ a2asrv.PassthroughCallInterceptor }
+type bearer struct {
+	a2asrv.PassthroughCallInterceptor
+}
 
 func (bearer) Before(ctx context.Context, call *a2asrv.CallContext, _ *a2asrv.Request) (context.Context, any, error) {
 	if values, _ := call.ServiceParams().Get("authorization"); len(values) != 1 || values[0] != "Bearer ann's" {
@@ -93,8 +95,10 @@ func (bearer) Before(ctx context.Context, call *a2asrv.CallContext, _ *a2asrv.Re
 // others do not find the task.
 func ExampleOptions_interceptors() {
 	ask, stop := run(errand.Options{Interceptors: []a2asrv.CallInterceptor{bearer{}}}, errand.Agent{
-		Card:     card(),
-		Executor: says(func(ec *a2asrv.ExecutorContext) string { return fmt.Sprint(ec.User.Name, " of ", ec.User.Attributes["team"]) }),
+		Card: card(),
+		Executor: says(func(ec *a2asrv.ExecutorContext) string {
+			return fmt.Sprint(ec.User.Name, " of ", ec.User.Attributes["team"])
+		}),
 	})
 	defer stop()
 	for _, authorization := range []string{"Bearer ann's", "Bearer eve's"} {

@@ -136,7 +136,7 @@ func TestExtendedCard(t *testing.T) {
 		bubble(t, tt.name, func(t *testing.T) {
 			w := nodetest.New(t, nodetest.Options{
 				ExtendedCard: tt.producer,
-				Engine: engine.Options{RenderCard: func(_ string, card *a2a.AgentCard) ([]byte, error) { return json.Marshal(card) }},
+				Engine:       engine.Options{RenderCard: func(_ string, card *a2a.AgentCard) ([]byte, error) { return json.Marshal(card) }},
 			})
 			b, err := w.Engine.ExtendedCard(w.Context(), tt.call, &a2a.GetExtendedAgentCardRequest{})
 			if tt.want != nil && !errors.Is(err, tt.want) || tt.want == nil && err != nil {

@@ -75,7 +75,7 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 			return a.entry(), err
 		}
 	}
-	n.Engine.Event = o.MaxEvent
+	n.Engine.Event, n.CloseInterrupted = o.MaxEvent, o.CloseInterrupted
 	n.Binding.KeepAlive, n.Binding.StrictVersion = o.KeepAlive, o.StrictVersion
 	n.Worker.Intercept, n.Worker.OnPanic = o.ExecutorContextInterceptors, o.PanicHandler
 	n.Worker.ID = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])

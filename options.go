@@ -94,6 +94,10 @@ type Options struct {
 	// KeepAlive is the silence after which a stream carries a comment, so that
 	// nobody between takes it for dead; default 15 s.
 	KeepAlive time.Duration
+	// CloseInterrupted ends the streams of SubscribeToTask where the task waits for
+	// input or authorization, for clients that take that for the end (11.7); by
+	// default they go on until the task has ended (3.1.6).
+	CloseInterrupted bool
 	// StrictVersion refuses requests that do not say which version of A2A they
 	// speak and can only be 1.0's; by default they are served.
 	StrictVersion bool

@@ -16,5 +16,5 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: setup, Cmds: commands()})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: setup, Cmds: commands(), Condition: condition})
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -37,6 +38,15 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"freeport": freePort, "start": start, "await": await, "crash": crash, "end": end,
 	}
+}
+
+// condition knows [race]: the program is the test's own binary, and with the
+// detector in it starts as slowly as it likes.
+func condition(name string) (bool, error) {
+	if name == "race" {
+		return raceDetector, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
 }
 
 func setup(env *testscript.Env) error {

@@ -61,6 +61,9 @@ type Options struct {
 	Limits  Limits
 	// RenderCard makes the JSON of an agent's card, with what the server decides.
 	RenderCard func(agent string, card *a2a.AgentCard) ([]byte, error)
+	// CloseInterrupted ends a subscription where its task waits for input or
+	// authorization; by default it goes on until the task has ended.
+	CloseInterrupted bool
 	// Codec carries values of the caller's context to the executor; nil: none.
 	Codec ContextCodec
 	// KeyTTL is how long an idempotency key is kept; default 24 h.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/errand-a2a/errand/internal/live"
 	"github.com/errand-a2a/errand/internal/record"
+	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/task"
 )
 
@@ -27,6 +28,10 @@ type Follower struct {
 	cursor uint64
 	// turn ends the stream with that turn; 0 follows to the end of the task.
 	turn int
+	// pauses ends a stream of the whole task where the task waits; last is the
+	// turn of the last event given, at first of the one that is under way.
+	pauses bool
+	last   int
 	// behind is set while the log may hold events after the cursor that the
 	// listener did not give.
 	behind bool
@@ -115,7 +120,7 @@ func (e *Engine) Subscribe(ctx context.Context, call Call, req *a2a.SubscribeToT
 		return nil, err
 	}
 	ref := task.Ref{Scope: call.Scope, ID: string(req.ID)}
-	f := &Follower{e: e, ref: ref, lis: e.Hub.Listen(ref)}
+	f := &Follower{e: e, ref: ref, lis: e.Hub.Listen(ref), pauses: e.CloseInterrupted}
 	if cursor == nil {
 		err = f.subscribe(ctx, call, req.ID)
 	} else {
@@ -140,7 +145,17 @@ func (f *Follower) subscribe(ctx context.Context, call Call, id a2a.TaskID) erro
 		}
 	}
 	f.open(s)
+	f.pauseAt(head)
 	return nil
+}
+
+// pauseAt ends the stream of a task that waits with what is there; otherwise
+// the turn that is next to end is the one to look for.
+func (f *Follower) pauseAt(head store.Head) {
+	f.last = min(head.DoneTurn+1, head.LastTurn)
+	if f.pauses && head.DoneTurn == head.LastTurn && f.cursor == head.LastSeq {
+		f.done = io.EOF
+	}
 }
 
 func (f *Follower) resume(ctx context.Context, call Call, id a2a.TaskID, cursor uint64) error {
@@ -152,6 +167,7 @@ func (f *Follower) resume(ctx context.Context, call Call, id a2a.TaskID, cursor 
 		return task.Invalid(a2a.ErrInvalidParams, "Last-Event-ID", "%d is after the last event of the task, %d", cursor, head.LastSeq)
 	}
 	f.cursor, f.behind = cursor, true
+	f.pauseAt(head)
 	if head.Closed && cursor == head.LastSeq {
 		f.done = io.EOF
 	}
@@ -281,7 +297,7 @@ func (f *Follower) give(frames []Frame, r record.Record, shared *record.Shared) 
 		f.done = io.EOF
 		return frames
 	}
-	f.cursor = r.Seq
+	f.cursor, f.last = r.Seq, r.Turn
 	if r.Closes {
 		f.done = io.EOF
 		if r.Turn < f.turn {
@@ -291,9 +307,11 @@ func (f *Follower) give(frames []Frame, r record.Record, shared *record.Shared) 
 	return append(frames, Frame{Seq: r.Seq, Event: r.Event, Shared: shared})
 }
 
-// checkTurn ends the stream when its turn has and everything was given.
+// checkTurn ends the stream when its turn has and everything was given; one of
+// the whole task, if it is to end where the task waits, when the last turn has.
 func (f *Follower) checkTurn(done int) {
-	if f.turn > 0 && done >= f.turn && f.done == nil {
+	ends := f.turn > 0 && done >= f.turn || f.pauses && f.turn == 0 && f.last > 0 && done >= f.last
+	if ends && f.done == nil {
 		f.done = io.EOF
 	}
 }

@@ -49,6 +49,8 @@ type Options struct {
 	Prefix string
 	// Origins may call the node from pages in a browser.
 	Origins []string
+	// CloseInterrupted ends subscriptions where their task waits.
+	CloseInterrupted bool
 	// Codec carries values of a caller's context to the executor.
 	Codec a2asrv.ContextCodec
 	// Interceptors see every call and every answer.
@@ -125,7 +127,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	n.worker = worker.New(w)
 	n.engine = engine.New(engine.Options{
 		Intake: o.Store, Reader: o.Store, Hub: n.hub, Agents: agents, Worker: n.worker,
-		TokenKey: key, RenderCard: n.renderCard, Codec: codec, Gate: n.gate, Stopped: n.ran, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
+		TokenKey: key, RenderCard: n.renderCard, Codec: codec, CloseInterrupted: o.CloseInterrupted, Gate: n.gate, Stopped: n.ran, Limits: o.Engine, KeyTTL: o.KeyTTL, Now: w.Now, Logger: o.Logger,
 	})
 	return n, n.serve()
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/errand-a2a/errand"
 	"github.com/errand-a2a/errand/internal/agent/demo"
+	"github.com/errand-a2a/errand/internal/prove"
 )
 
 // servePeer serves the demo agent with the SDK's own handler and its default,
@@ -161,11 +162,11 @@ func errandStarter(ctx context.Context, s settings) (starter, error) {
 
 // startProgram starts `errand dev` as everybody would.
 func startProgram(ctx context.Context, binary, dir string) (*process, error) {
-	addr, err := freeAddress()
+	addr, err := prove.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	forGRPC, err := freeAddress()
+	forGRPC, err := prove.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -179,17 +180,6 @@ func startProgram(ctx context.Context, binary, dir string) (*process, error) {
 		return nil, errors.Join(err, p.stop())
 	}
 	return p, nil
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a port: %w", err)
-	}
-	if err := l.Close(); err != nil {
-		return "", fmt.Errorf("free the port: %w", err)
-	}
-	return l.Addr().String(), nil
 }
 
 func (p *process) awaitReady(ctx context.Context) error {

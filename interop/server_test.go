@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -44,41 +44,48 @@ func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	store := "sqlite:" + filepath.Join(t.TempDir(), "errand.db")
 	s := &server{t: t, output: &lockedBuffer{}}
-	s.addr = freeAddress(t)
-	s.args = append([]string{"dev", "--listen", s.addr, "--store", store}, flags...)
 	t.Cleanup(func() {
 		s.stop()
 		if t.Failed() {
 			t.Logf("what errand wrote:\n%s", s.output)
 		}
 	})
-	s.start()
-	return s
+	for range 20 {
+		s.addr = someAddress()
+		s.args = append([]string{"dev", "--listen", s.addr, "--store", store}, flags...)
+		s.launch()
+		err := s.awaitReady()
+		if err == nil {
+			return s
+		}
+		if !strings.Contains(s.output.String(), "address already in use") {
+			t.Fatal(err)
+		}
+		s.output = &lockedBuffer{} // somebody has the port: another one
+	}
+	t.Fatalf("no port is free:\n%s", s.output)
+	return nil
 }
 
-// freeAddress finds a port that nobody has and that the kernel gives to nobody
-// by itself: it takes those from 32768 on. A port of its own choice could be
-// the source of some connection before the server takes it, and while a killed
-// server is away.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	var err error
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(22000))
-		var ln net.Listener
-		if ln, err = net.Listen("tcp", addr); err == nil {
-			ln.Close()
-			return addr
-		}
-	}
-	t.Fatalf("find a free port: %v", err)
-	return ""
-}
+// someAddress is one that the kernel gives to nobody by itself: it takes ports
+// from 32768 on. Such a one could be the source of some connection before the
+// server takes it, and while a killed server is away. Whether it is free only
+// the server finds out: a listener that looks is alive for a while in every
+// process that is started meanwhile.
+func someAddress() string { return fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(22000)) }
 
 func (s *server) url() string { return "http://" + s.addr }
 
-// start runs the program and returns when it says that it is ready.
+// start runs the program again and returns when it says that it is ready.
 func (s *server) start() {
+	s.t.Helper()
+	s.launch()
+	if err := s.awaitReady(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *server) launch() {
 	s.t.Helper()
 	cmd := exec.Command(program(s.t), s.args...)
 	cmd.Dir = s.t.TempDir() // no .env of the developer's is found from here
@@ -92,25 +99,24 @@ func (s *server) start() {
 		defer close(exited)
 		_ = cmd.Wait() // a killed process always reports an error
 	}()
-	s.awaitReady()
 }
 
-func (s *server) awaitReady() {
-	s.t.Helper()
+func (s *server) awaitReady() error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
 	timeout := time.After(readyTimeout)
 	for {
 		if res, err := client.Get(s.url() + "/readyz"); err == nil {
 			res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return
+			// The banner too: at a port that somebody has it is that one's server which answers.
+			if res.StatusCode == http.StatusOK && strings.Contains(s.output.String(), "ready in") {
+				return nil
 			}
 		}
 		select {
 		case <-s.exited:
-			s.t.Fatalf("errand ended before it was ready:\n%s", s.output)
+			return fmt.Errorf("errand ended before it was ready:\n%s", s.output)
 		case <-timeout:
-			s.t.Fatalf("errand was not ready after %v:\n%s", readyTimeout, s.output)
+			return fmt.Errorf("errand was not ready after %v:\n%s", readyTimeout, s.output)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

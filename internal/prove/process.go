@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -46,12 +48,30 @@ func Build(ctx context.Context, dir string) (string, error) {
 // NewServer describes a server that keeps its data in store, a URL such as
 // sqlite:/tmp/x.db, and always listens on the same free port.
 func NewServer(binary, store string) (*Server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := FreeAddress()
 	if err != nil {
-		return nil, fmt.Errorf("find a port: %w", err)
+		return nil, err
 	}
-	defer l.Close()
-	return &Server{binary: binary, listen: l.Addr().String(), store: store}, nil
+	return &Server{binary: binary, listen: addr, store: store}, nil
+}
+
+// FreeAddress finds a loopback address for a server that is started later, and
+// again. Its port is below those that the kernel gives to connections by
+// itself, and is asked and not taken: a listener that was closed lives on for a
+// moment in every process that was forked meanwhile.
+func FreeAddress() (string, error) {
+	const first, end, tries = 10000, 32768, 100
+	for range tries {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(end-first)))
+		c, err := net.DialTimeout("tcp", addr, time.Second)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return addr, nil
+		}
+		if err == nil {
+			_ = c.Close() // somebody is there
+		}
+	}
+	return "", errors.New("find a free port: somebody answers at every one that was tried")
 }
 
 // Addr is the address of the server.

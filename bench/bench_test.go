@@ -45,6 +45,7 @@ func TestDrive(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- e.Run(ctx) }()
+		<-e.Started()
 		checkDrive(t, server.URL, w)
 		stop()
 		if err := <-ended; err != nil {

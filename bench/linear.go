@@ -151,6 +151,7 @@ func errandHandler(ctx context.Context, dir string) (http.Handler, func() error,
 	running, stop := context.WithCancel(ctx)
 	worked := make(chan error, 1)
 	go func() { worked <- e.Run(running) }()
+	<-e.Started()
 	return e, func() error {
 		stop()
 		return errors.Join(<-worked, e.Close())

@@ -57,6 +57,7 @@ func research(t *testing.T, r researcher) *a2a.Task {
 	}
 	ran := make(chan error, 1)
 	go func() { ran <- e.Run(ctx) }()
+	<-e.Started()
 	srv := httptest.NewServer(e)
 	t.Cleanup(func() {
 		srv.Close()
@@ -73,12 +74,7 @@ func research(t *testing.T, r researcher) *a2a.Task {
 	}
 	t.Cleanup(func() { _ = client.Destroy() })
 	req := &a2a.SendMessageRequest{Message: a2a.NewMessage(a2a.MessageRoleUser, a2a.NewTextPart("go"))}
-	var res a2a.SendMessageResult
-	for range 1000 { // until Run has begun, sends are answered 503
-		if res, err = client.SendMessage(ctx, req); err == nil {
-			break
-		}
-	}
+	res, err := client.SendMessage(ctx, req)
 	task, ok := res.(*a2a.Task)
 	if !ok {
 		t.Fatalf("the reply is %T (%v), want a task", res, err)

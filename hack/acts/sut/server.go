@@ -92,6 +92,7 @@ func (s *Server) start(ctx context.Context, log io.Writer) error {
 	}
 	ctx, s.stop = context.WithCancel(ctx)
 	go func() { s.ran <- s.errand.Run(ctx) }()
+	<-s.errand.Started()
 	s.http = &http.Server{Handler: s.errand, Protocols: new(http.Protocols)}
 	s.http.Protocols.SetHTTP1(true)
 	s.http.Protocols.SetUnencryptedHTTP2(true) // gRPC without TLS

@@ -55,8 +55,8 @@ func newGuarded[F binding.Follower[engine.Frame]](t *testing.T, o binding.Option
 	}))
 	v03.New(binding.NewEdge(o), eng).RegisterGRPC(srv, func(ctx context.Context) (begun, cut func()) {
 		return func() { g.begun.Add(1) }, func() {
-			cutOff()
 			ctx.Value(cutKey{}).(context.CancelFunc)()
+			cutOff() // last: who hears of it goes on reading
 		}
 	})
 	served := make(chan error, 1)

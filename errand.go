@@ -78,6 +78,7 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 	n.Engine.Event, n.CloseInterrupted = o.MaxEvent, o.CloseInterrupted
 	n.Binding.KeepAlive, n.Binding.StrictVersion = o.KeepAlive, o.StrictVersion
 	n.Worker.Intercept, n.Worker.OnPanic = o.ExecutorContextInterceptors, o.PanicHandler
+	n.Worker.MaxExecutions = o.MaxExecutions
 	n.Worker.ID = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
 	n.Worker.Lease, n.Worker.Shutdown = o.Lease, o.ShutdownTimeout
 	n.Worker.Limits.Event, n.Worker.Limits.Task = o.MaxEvent, o.MaxTask

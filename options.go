@@ -72,6 +72,10 @@ type Options struct {
 	// name that has none; any other error refuses a call with 503 and fails an
 	// attempt. 64 executions of a name run at a time.
 	Resolve func(ctx context.Context, tenant, name string) (Agent, error)
+	// MaxExecutions bounds how many executions run here at a time, of all agents;
+	// what exceeds it waits in the queue. 0: no bound but that of each agent
+	// (Policy.Concurrency).
+	MaxExecutions int
 	// CORSOrigins are the origins whose pages may call the handler from a
 	// browser, as in https://app.example.com, or "*" alone for all. By default
 	// there are none, and a browser keeps pages of other origins away.

@@ -63,6 +63,10 @@ type Options struct {
 	Agents *agent.Registry
 	Limits Limits
 
+	// MaxExecutions bounds what runs here at a time, of all agents; 0: no bound
+	// but theirs.
+	MaxExecutions int
+
 	// Codec restores what the engine's made of a caller's context; nil: nothing.
 	Codec ContextCodec
 	// Intercept may change what an executor is called with, each time.
@@ -144,6 +148,7 @@ type Worker struct {
 	mu       sync.Mutex
 	open     bool // claims may start
 	used     map[string]int
+	total    int            // of used
 	waiting  map[string]int // items that may wait for a claim, as the bells have it
 	running  map[task.Ref]*attempt
 	bells    map[string]chan struct{}
@@ -231,9 +236,13 @@ func (w *Worker) reserve(name string, want int) int {
 	if !w.open {
 		return 0
 	}
+	if w.o.MaxExecutions > 0 {
+		want = min(want, w.o.MaxExecutions-w.total)
+	}
 	n := max(0, min(want, limit-w.used[name]))
 	if n > 0 {
 		w.used[name] += n
+		w.total += n
 	}
 	// The attempt is waited for from the moment that its slot is taken: a claim
 	// that was made must be run or released, also when a stop comes in between.
@@ -243,11 +252,8 @@ func (w *Worker) reserve(name string, want int) int {
 
 // Release gives back a reserved slot that no claim was made for.
 func (w *Worker) Release(name string) {
-	waits := w.leaveSlot(name)
+	w.leaveSlot(name)
 	w.attempts.Done()
-	if waits {
-		w.ring(name)
-	}
 }
 
 // Start runs a claim on a reserved slot and returns at once.
@@ -279,17 +285,27 @@ func (w *Worker) find(tenant, name string) (*agent.Agent, error) {
 	return w.o.Agents.Find(ctx, tenant, name)
 }
 
-// leaveSlot gives a slot back and reports whether something may wait for it.
-func (w *Worker) leaveSlot(name string) (waits bool) {
+// leaveSlot gives a slot back and wakes whoever may wait for it.
+func (w *Worker) leaveSlot(name string) {
 	limit := w.o.Agents.Concurrency(name)
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	_, fixed := w.bells[name]
-	waits = w.waiting[name] > 0 || !fixed && w.used[name] == limit
+	waits := w.waiting[name] > 0 || !fixed && w.used[name] == limit
 	if w.used[name]--; w.used[name] == 0 && !fixed {
 		delete(w.used, name) // names come and go
 	}
-	return waits
+	full := w.total == w.o.MaxExecutions
+	w.total--
+	w.mu.Unlock()
+	if waits {
+		w.ring(name)
+	}
+	if full { // any agent may have waited
+		for _, bell := range w.bells {
+			wake(bell)
+		}
+		wake(w.others)
+	}
 }
 
 // slot is the execution slot of one attempt. It is free as soon as the attempt
@@ -301,11 +317,7 @@ type slot struct {
 }
 
 func (s *slot) free() {
-	s.once.Do(func() {
-		if s.w.leaveSlot(s.agent) {
-			s.w.ring(s.agent)
-		}
-	})
+	s.once.Do(func() { s.w.leaveSlot(s.agent) })
 }
 
 // Ring says that an agent has one more item ready.
@@ -320,6 +332,10 @@ func (w *Worker) ring(name string) {
 	if !fixed {
 		bell = w.others
 	}
+	wake(bell)
+}
+
+func wake(bell chan struct{}) {
 	select {
 	case bell <- struct{}{}:
 	default:

@@ -14,12 +14,12 @@ import (
 	"github.com/errand-a2a/errand/internal/node/nodetest"
 )
 
-// asker asks, some time after its last event, and completes with the answer.
+// asker asks for authorization, some time after its last event, and completes with the answer.
 func asker(c *nodetest.Turn) error {
 	c.Working()
 	time.Sleep(time.Second)
 	if c.StoredTask == nil || len(c.StoredTaskHistory()) < 2 {
-		c.Ask()
+		c.Status(a2a.TaskStateAuthRequired)
 		time.Sleep(time.Second) // the turn ends in a commit of its own
 		return nil
 	}
@@ -59,12 +59,12 @@ func TestSubscriptionsWhereATaskWaits(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond) // it has asked, and its turn has not ended
 		late := w.Subscribe(id, nil)
 		for name, s := range map[string]*nodetest.Stream{"early": early, "from the beginning": replay, "late": late} {
-			if s.Wait(); s.Err != nil || last(s) != a2a.TaskStateInputRequired {
+			if s.Wait(); s.Err != nil || last(s) != a2a.TaskStateAuthRequired {
 				t.Errorf("%s: ended with %v, %v", name, last(s), s.Err)
 			}
 		}
 		waiting := w.Subscribe(id, nil).Wait()
-		if len(waiting.Events) != 1 || last(waiting) != a2a.TaskStateInputRequired {
+		if len(waiting.Events) != 1 || last(waiting) != a2a.TaskStateAuthRequired {
 			t.Errorf("a task that waits: %d events, the last %v", len(waiting.Events), last(waiting))
 		}
 		cursor := early.Frames[len(early.Frames)-1].Seq

@@ -22,13 +22,14 @@ func TestFollowersShareTheirWork(t *testing.T) {
 			return nil
 		}}})
 		id := w.MustSend(nodetest.Say("go", nodetest.AtOnce)).ID
+		synctest.Wait() // it works: the two begin with the same
 		one, two := w.Subscribe(id, nil), w.Subscribe(id, nil)
 		synctest.Wait()
 		close(on)
 		a, b := one.Wait().Frames, two.Wait().Frames
 		last := len(a) - 1
 		if len(b)-1 != last || a[last].Shared == nil || a[last].Shared != b[last].Shared {
-			t.Errorf("the last of %d and %d events is not shared", len(a), len(b))
+			t.Fatalf("the last of %d and %d events is not shared", len(a), len(b))
 		}
 		if &a[last].Event[0] != &b[last].Event[0] {
 			t.Error("the JSON of an event was encoded for each follower")

@@ -223,7 +223,7 @@ func (o *operator) compare(path string, v any) error {
 	case "count":
 		ok = got == want
 	default:
-		return fmt.Errorf("operator %s is not implemented", o.name)
+		return fmt.Errorf("operator %s compares no numbers", o.name)
 	}
 	if !ok {
 		return failf(path, "want %s %v, got %v", o.name, want, got)

@@ -71,7 +71,7 @@ func (c *cancellation) run(ctx context.Context, grace <-chan time.Time) ([]byte,
 			return nil, err
 		}
 		if head, _, err = c.e.Reader.Read(ctx, c.ref, ^uint64(0), 0); err != nil {
-			return nil, c.e.storeError("read task", err)
+			return nil, c.outcomeError("read task", err)
 		}
 	}
 	if head.State != string(a2a.TaskStateCanceled) {
@@ -117,6 +117,11 @@ func (c *cancellation) request(ctx context.Context) (store.Head, error) {
 		c.e.Worker.Release(c.agent)
 	}
 	switch {
+	case errors.Is(err, store.ErrUnknown):
+		return store.Head{}, &task.Error{
+			Kind: task.ErrUnavailable, Cause: err, RetryAfter: time.Second,
+			Message: "it is unknown whether the cancellation is recorded; ask again",
+		}
 	case err != nil:
 		return store.Head{}, c.e.storeError("request cancel", err)
 	case res.Claim != nil:
@@ -146,11 +151,23 @@ func (c *cancellation) takeOver(ctx context.Context, head store.Head) error {
 		if h, _, rerr := c.e.Reader.Read(ctx, c.ref, ^uint64(0), 0); rerr == nil && h.Closed {
 			return nil
 		}
-		return c.e.storeError("cancel", err)
+		return c.outcomeError("cancel", err)
 	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrNewerTurn), errors.Is(err, store.ErrClosed):
 		return nil
 	}
-	return c.e.storeError("cancel", err)
+	return c.outcomeError("cancel", err)
+}
+
+// outcomeError is what a caller hears whose wish is recorded already: that the
+// store cannot tell now what became of it. To ask again is always right.
+func (c *cancellation) outcomeError(doing string, err error) error {
+	err = c.e.storeError(doing, err)
+	var told *task.Error
+	if errors.As(err, &told) && told.Kind == task.ErrUnavailable {
+		told.Message = "the cancellation is recorded, but its outcome cannot be told now; ask again"
+		told.Meta = map[string]string{"taskId": c.ref.ID}
+	}
+	return err
 }
 
 type closing struct {
@@ -167,7 +184,7 @@ func (c *cancellation) closing(ctx context.Context, head store.Head) (*closing, 
 	}
 	queued, err := c.e.Reader.Turns(ctx, c.ref, turn, 0)
 	if err != nil {
-		return nil, c.e.storeError("read turns", err)
+		return nil, c.outcomeError("read turns", err)
 	}
 	ev.Metadata = task.CanceledTurns(store.MessageIDs(queued))
 	seq := head.LastSeq + 1

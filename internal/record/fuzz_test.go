@@ -105,6 +105,9 @@ var wireSeeds = []string{
 	`{"message":{"messageId":"m","role":"ROLE_AGENT","parts":[],"metadata":{"` + task.ResumeURI + `":{"sequence":1}}}}`,
 	`{"statusUpdate":{"taskId":"t","status":{"state":"TASK_STATE_FAILED","timestamp":"2026-05-04T03:02:01Z"}}}`,
 	`{"artifactUpdate":{"artifact":{"artifactId":"a","parts":[]},"append":true,"metadata":{"` + task.ResumeURI + `":{"sequence":1,"superseded":true}}}}`,
+	`{"task":{"status":{"state":"TASK_STATE_WORKING","timestamp":"2026-05-04T03:02:01.98765+05:45"}}}`,
+	`{"artifactUpdate":{"artifact":{"artifactId":"a","name":"n","parts":[{"text":"y"}],"metadata":{"k":2}},"append":true}}`,
+	`{"statusUpdate":{"status":{"state":"TASK_STATE_INPUT_REQUIRED","timestamp":"2026-05-04T03:02:02Z","message":{"messageId":"m2"}},"metadata":{"k":[2]}}}`,
 	`{}`, `null`, `{"message":null}`, `{"task":{"status":{"message":null},"history":[null],"artifacts":[null]}}`,
 }
 

@@ -141,13 +141,47 @@ func goldenReply() *task.State {
 	return task.Restore(task.State{ID: "task", ContextID: "context", Seq: 1, Reply: &task.Message{ID: "m", Raw: task.Raw(`{"messageId":"m"}`)}})
 }
 
-func TestStoredFormIsTheGoldenOne(t *testing.T) {
-	t.Parallel()
-	for name, stored := range map[string][]byte{
+func goldenRequest() record.Request {
+	return record.Request{
+		Metadata: map[string]any{"k": []any{1.5, "x", nil}}, Params: map[string][]string{"a2a-extensions": {"urn:x", "urn:y"}},
+		Extensions: []string{"urn:x"}, Accepts: []string{"text/plain"}, Context: map[string]any{"trace": "1"}, MaxAttempts: 3,
+		User: &record.User{Name: "ann", Authenticated: true, Attributes: map[string]any{"team": "red"}}, Parked: a2a.TaskStateAuthRequired,
+	}
+}
+
+func goldenMessage() *a2a.Message {
+	return &a2a.Message{
+		ID: "user-1", TaskID: "task", ContextID: "context", Role: a2a.MessageRoleUser, Extensions: []string{"urn:x"},
+		ReferenceTasks: []a2a.TaskID{"other"}, Metadata: map[string]any{"k": 1.5},
+		Parts: a2a.ContentParts{a2a.NewTextPart("日本 \u2028"), a2a.NewRawPart([]byte{0, 255}), a2a.NewFileURLPart("https://x", "a/b"), a2a.NewDataPart([]any{true})},
+	}
+}
+
+// storedForms are all that this package writes into a database. What has no
+// format number in itself stands in a row with one.
+func storedForms(t *testing.T) map[string][]byte {
+	t.Helper()
+	request, err := record.EncodeRequest(goldenRequest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := record.AppendMessage(nil, goldenMessage())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]byte{
 		"batch":          record.EncodeBatch(goldenRecords()),
+		"batch_empty":    record.EncodeBatch(nil),
 		"snapshot":       record.EncodeSnapshot(goldenState()),
 		"snapshot_reply": record.EncodeSnapshot(goldenReply()),
-	} {
+		"request":        request,
+		"message":        message,
+	}
+}
+
+func TestStoredFormIsTheGoldenOne(t *testing.T) {
+	t.Parallel()
+	for name, stored := range storedForms(t) {
 		t.Run("the stored form of a "+name+" is the golden one", func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join("testdata", "stored", fmt.Sprintf("%s.%d.hex", name, record.Format))
@@ -198,6 +232,21 @@ func TestGoldenBytesAreRead(t *testing.T) {
 			checkSame(t, want, got)
 		})
 	}
+
+	t.Run("format 1 of a request and of a message", func(t *testing.T) {
+		t.Parallel()
+		request, err := record.DecodeRequest(read(t, "request.1.hex"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		message, err := record.DecodeMessage(read(t, "message.1.hex"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]any{goldenRequest(), goldenMessage()}, []any{request, message}); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
 }
 
 func write(t *testing.T, path string, b []byte) {

@@ -108,7 +108,7 @@ func parseTask(c *task.Change, w *wireTask) error {
 }
 
 func parseStatus(w wireStatus) (task.Status, error) {
-	st := task.Status{State: w.State, At: w.Timestamp.UTC()}
+	st := task.Status{State: w.State, At: w.Timestamp.UTC().Truncate(time.Millisecond)}
 	if w.Message != nil {
 		m, err := message(w.Message)
 		if err != nil {

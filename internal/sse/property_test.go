@@ -36,7 +36,7 @@ func TestAnySplitGivesTheSameEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := strings.Join(rapid.SliceOfN(piece, 0, 40).Draw(t, "stream"), "")
 		cuts := rapid.SliceOfN(rapid.IntRange(0, len(in)), 0, 8).Draw(t, "cuts")
-		checkSplit(t, []byte(in), cuts)
+		checkSplit(t, []byte(in), cuts, sse.DefaultMaxEvent)
 	})
 }
 
@@ -74,48 +74,4 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 // normal is the one thing a round trip changes: every line break becomes \n.
 func normal(b []byte) string {
 	return strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(b))
-}
-
-func FuzzReader(f *testing.F) {
-	for _, s := range []string{"", "data: a\n\n", "\uFEFFid: 1\r\ndata: a\r\n\r\n", ":c\rdata\r\r", "data: a\ndata: b"} {
-		f.Add([]byte(s), uint16(3), uint16(7))
-	}
-	f.Fuzz(func(t *testing.T, in []byte, a, b uint16) {
-		checkSplit(t, in, []int{int(a), int(b)})
-	})
-}
-
-type fataler interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
-func checkSplit(t fataler, in []byte, cuts []int) {
-	t.Helper()
-	whole, comments, end := readAll(bytes.NewReader(in))
-	// At the extreme every byte comes alone, which separates every CR from its LF.
-	single := &chunks{}
-	for i := range in {
-		single.parts = append(single.parts, in[i:i+1])
-	}
-	mixed := &chunks{}
-	rest := in
-	for _, c := range cuts {
-		c = min(c, len(rest))
-		mixed.parts = append(mixed.parts, rest[:c])
-		rest = rest[c:]
-	}
-	mixed.parts = append(mixed.parts, rest)
-	for _, src := range []*chunks{single, mixed} {
-		got, gotComments, gotEnd := readAll(src)
-		if diff := cmp.Diff(whole, got); diff != "" {
-			t.Fatalf("split %q (-whole +split):\n%s", in, diff)
-		}
-		if diff := cmp.Diff(comments, gotComments); diff != "" {
-			t.Fatalf("comments of %q (-whole +split):\n%s", in, diff)
-		}
-		if end != gotEnd {
-			t.Fatalf("%q ended with %v whole and %v split", in, end, gotEnd)
-		}
-	}
 }

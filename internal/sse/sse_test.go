@@ -188,7 +188,11 @@ func TestReaderBounds(t *testing.T) {
 }
 
 func readAll(src io.Reader) (events []sse.Event, comments []string, err error) {
-	r := sse.NewReader(src, sse.Options{OnComment: func(text []byte) { comments = append(comments, string(text)) }})
+	return readBounded(src, 0)
+}
+
+func readBounded(src io.Reader, limit int) (events []sse.Event, comments []string, err error) {
+	r := sse.NewReader(src, sse.Options{MaxEvent: limit, OnComment: func(text []byte) { comments = append(comments, string(text)) }})
 	for {
 		ev, err := r.Next()
 		if err != nil {

@@ -242,19 +242,12 @@ func (p *play) annotate() {
 		return
 	}
 	last := &p.log[len(p.log)-1]
-	var sr a2a.StreamResponse
-	if err := json.Unmarshal(last.Event, &sr); err != nil {
-		p.Fatalf("decode: %v", err)
-	}
-	for k, v := range task.CanceledTurns([]string{"never-1", "never-2"}) {
-		sr.SetMeta(k, v)
-	}
-	raw, c, err := record.Encode(sr.Event, record.Stamp{Seq: last.Seq, Attempt: last.Attempt})
+	raw, added, err := record.Amend(*last, task.CanceledTurns([]string{"never-1", "never-2"}))
 	if err != nil {
-		p.Fatalf("encode: %v", err)
+		p.Fatalf("amend: %v", err)
 	}
 	last.Event = raw
-	p.state.Amend(c.Metadata)
+	p.state.Amend(added)
 	p.ref = reference{}
 	for _, rec := range p.log {
 		p.ref.add(p.t, rec)

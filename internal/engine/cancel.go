@@ -170,6 +170,23 @@ func (c *cancellation) outcomeError(doing string, err error) error {
 	return err
 }
 
+// unsaid are the turns, from the current one on, whose messages the task does
+// not show: its last event has to name them.
+func (c *cancellation) unsaid(ctx context.Context, head store.Head, current int) ([]store.Turn, error) {
+	turns, err := c.e.Reader.Turns(ctx, c.ref, current-1, 0)
+	if err != nil || len(turns) == 0 || turns[0].Unsaid(head.LastSeq) {
+		return turns, err
+	}
+	if current > 1 {
+		// A Cancel of the agent may have recorded something before the turn was
+		// opened. A task that cannot be read is canceled all the same.
+		if _, s, err := c.e.open(ctx, c.ref); err == nil && !s.HasMessage(turns[0].MessageID) {
+			return turns, nil
+		}
+	}
+	return turns[1:], nil
+}
+
 type closing struct {
 	op  *store.Append
 	rec record.Record
@@ -182,11 +199,11 @@ func (c *cancellation) closing(ctx context.Context, head store.Head) (*closing, 
 		TaskID: a2a.TaskID(head.ID), ContextID: head.ContextID,
 		Status: a2a.TaskStatus{State: a2a.TaskStateCanceled, Timestamp: &now},
 	}
-	queued, err := c.e.Reader.Turns(ctx, c.ref, turn, 0)
+	unsaid, err := c.unsaid(ctx, head, turn)
 	if err != nil {
 		return nil, c.outcomeError("read turns", err)
 	}
-	ev.Metadata = task.CanceledTurns(store.MessageIDs(queued))
+	ev.Metadata = task.CanceledTurns(store.MessageIDs(unsaid))
 	seq := head.LastSeq + 1
 	raw, change, err := record.Encode(ev, record.Stamp{Seq: seq})
 	if err != nil {

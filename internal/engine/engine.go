@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -77,6 +78,7 @@ type Options struct {
 // be called concurrently.
 type Engine struct {
 	Options
+	told record.Told
 }
 
 // New makes an engine.
@@ -200,7 +202,12 @@ func fold(st store.Stored) (*task.State, error) {
 	for i, b := range st.Tail {
 		tail[i] = b.Body
 	}
-	return record.Open(st.Head.ID, st.Head.ContextID, snapshot, tail)
+	s, err := record.Open(st.Head.ID, st.Head.ContextID, snapshot, tail)
+	if err == nil && s.Seq != st.Head.LastSeq {
+		// Shown, it would be the task as it never was when somebody asks for it.
+		err = fmt.Errorf("the log ends at %d, the task is at %d: %w", s.Seq, st.Head.LastSeq, record.ErrCorrupt)
+	}
+	return s, err
 }
 
 // storeError turns a refusal of the store into what a client is told.

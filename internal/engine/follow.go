@@ -55,7 +55,7 @@ func (e *Engine) Stream(ctx context.Context, call Call, req *a2a.SendMessageRequ
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, unread(acc.ref.ID, err)
 	}
 	return f, nil
 }
@@ -248,6 +248,7 @@ func (f *Follower) gather(ctx context.Context) ([]Frame, error) {
 				break
 			}
 		}
+		f.behind = f.behind || f.cursor < t.Seq && f.done == nil
 		if f.behind || f.done != nil {
 			break
 		}
@@ -267,7 +268,11 @@ func (f *Follower) gather(ctx context.Context) ([]Frame, error) {
 func (f *Follower) read(ctx context.Context) ([]Frame, error) {
 	head, batches, err := f.e.Reader.Read(ctx, f.ref, f.cursor, readAhead)
 	if err != nil {
-		return nil, f.e.storeError("read log", err)
+		err = f.e.storeError("read log", err)
+		if f.turn > 0 {
+			err = unread(f.ref.ID, err)
+		}
+		return nil, err
 	}
 	var frames []Frame
 	for _, b := range batches {
@@ -285,7 +290,7 @@ func (f *Follower) read(ctx context.Context) ([]Frame, error) {
 		f.behind = false
 		f.checkTurn(head.DoneTurn)
 		if f.timed && f.done == nil {
-			f.done = f.e.checkWithdrawn(ctx, f.ref, f.turn)
+			f.done = unread(f.ref.ID, f.e.checkWithdrawn(ctx, f.ref, f.turn))
 		}
 	}
 	return frames, nil

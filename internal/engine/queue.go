@@ -50,7 +50,7 @@ func (f *Follower) end(ctx context.Context) error {
 	if f.timed {
 		f.timed = false
 		if err := f.e.checkWithdrawn(ctx, f.ref, f.turn); err != nil {
-			f.done = err
+			f.done = unread(f.ref.ID, err)
 		}
 	}
 	return f.done

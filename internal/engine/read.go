@@ -78,10 +78,7 @@ func (e *Engine) List(ctx context.Context, call Call, req *a2a.ListTasksRequest)
 	out := append(make([]byte, 0, 4096), `{"tasks":[`...)
 	var last store.ListPosition
 	for i, st := range page.Tasks {
-		s, err := fold(st)
-		if err != nil {
-			return nil, &internalError{"fold a listed task", err}
-		}
+		s := e.listed(st)
 		if i > 0 {
 			out = append(out, ',')
 		}
@@ -98,6 +95,27 @@ func (e *Engine) List(ctx context.Context, call Call, req *a2a.ListTasksRequest)
 		next = e.sealToken(token{filter: filterOf(q), until: page.Until, after: last})
 	}
 	return append(record.AppendString(out, next), '}'), nil
+}
+
+// listed folds a listed task. Of one that cannot be read the page says what its
+// head knows: that it is there, and its state. The others are not kept from
+// those who ask because of it.
+func (e *Engine) listed(st store.Stored) *task.State {
+	err := st.Unreadable
+	if err == nil {
+		var s *task.State
+		if s, err = fold(st); err == nil {
+			return s
+		}
+	}
+	h := st.Head
+	if e.told.First(h.Ref) {
+		e.Logger.Error("a task cannot be read; it is listed without its content", "task", h.ID, "error", err)
+	}
+	return task.Restore(task.State{
+		ID: h.ID, ContextID: h.ContextID, Seq: h.LastSeq,
+		Status: task.Status{State: a2a.TaskState(h.State), At: h.StatusAt},
+	})
 }
 
 func (e *Engine) listQuery(call Call, req *a2a.ListTasksRequest) (store.ListQuery, error) {

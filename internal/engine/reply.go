@@ -5,6 +5,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -37,7 +38,7 @@ func (e *Engine) Send(ctx context.Context, call Call, req *a2a.SendMessageReques
 		s, err = e.settled(ctx, acc)
 	}
 	if err != nil {
-		return Reply{}, err
+		return Reply{}, unread(acc.ref.ID, err)
 	}
 	reply := Reply{JSON: record.AppendReply(sized(s, view), s, view)}
 	if s.Reply == nil {
@@ -222,5 +223,20 @@ func stillRunning(ctx context.Context, id string) error {
 		Kind: task.ErrUnavailable, RetryAfter: time.Second, Cause: context.Cause(ctx),
 		Meta:    map[string]string{"taskId": id},
 		Message: "the wait ended before the task did; the task goes on, follow it with its id " + id,
+	}
+}
+
+// unread is the answer to a caller whose message was accepted and whose task
+// could not be read after that. It must not say, as for a message that could not
+// be stored, that nothing was accepted: the caller would send it again.
+func unread(id string, err error) error {
+	var known *task.Error
+	if !errors.As(err, &known) || known.Kind != task.ErrUnavailable || known.Meta["taskId"] != "" {
+		return err
+	}
+	return &task.Error{
+		Kind: task.ErrUnavailable, RetryAfter: time.Second, Cause: known.Cause,
+		Meta:    map[string]string{"taskId": id},
+		Message: "the message was accepted, and its task cannot be read now; the task goes on, follow it with its id " + id,
 	}
 }

@@ -23,6 +23,9 @@ type Tail struct {
 	Records []record.Record
 	// DoneTurn is how many turns have ended.
 	DoneTurn int
+	// Seq is the last sequence of the log after the commit, where Records do not
+	// tell it: who has not had that one yet must not take the turn for ended.
+	Seq uint64
 	// Settled is the folded task after the commit, if the commit ended a turn
 	// (or stopped at auth-required). It is frozen and shared.
 	Settled *task.State

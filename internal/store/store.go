@@ -92,7 +92,9 @@ type Intake interface {
 type Queue interface {
 	// Claim takes up to r.Limit ready items of one agent in queue order: cancel
 	// items first, then by priority (the higher first), by run time, and in the
-	// order in which they were accepted. Each claim raises the task's epoch by
+	// order in which they were accepted. Suspects are taken by a claim that asks
+	// for them, and only by one: the one that was claimed last as a suspect
+	// first, then those that never were, in queue order. Each claim raises the task's epoch by
 	// one and the item's attempt by one and gives a lease of r.TTL. An item whose
 	// stored format is unknown is skipped and costs no attempt. An item whose
 	// deadline has passed is claimed as Promote does it. No items is not an error.
@@ -109,8 +111,9 @@ type Queue interface {
 // Sweeps are what somebody must do now and then for the queue to go on.
 type Sweeps interface {
 	// Rescue makes items whose lease ran out ready again, at most limit: the
-	// item's losses and the task's epoch rise by one each. It returns the agents
-	// (with repeats) that now have more to do.
+	// item's losses and the task's epoch rise by one each, and an item with
+	// SuspectLosses is a suspect from then on. It returns the agents (with
+	// repeats) that now have more to do.
 	Rescue(ctx context.Context, limit int) ([]string, error)
 	// Promote does what has become due; see Promoted.
 	Promote(ctx context.Context, r PromoteRequest) (Promoted, error)
@@ -119,9 +122,14 @@ type Sweeps interface {
 // Census tells who has work, for a worker that does not know every name.
 type Census interface {
 	// Waiting returns the names of the agents that have at least one ready item,
-	// in the order of their bytes, those after the given name, at most limit.
-	// The empty name comes before every other, so it is never among them.
+	// be it a suspect, in the order of their bytes, those after the given name,
+	// at most limit. The empty name comes before every other, so it is never
+	// among them.
 	Waiting(ctx context.Context, after string, limit int) ([]string, error)
+	// Suspects returns the names of the agents that have a ready suspect, at most
+	// limit, in the order in which a claim would take the first suspect of each:
+	// so whoever claims of the first name takes the suspect that was claimed last.
+	Suspects(ctx context.Context, limit int) ([]string, error)
 }
 
 // Reader reads committed state only. No transaction outlives a call.

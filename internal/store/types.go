@@ -105,7 +105,7 @@ type Submission struct {
 	IfClaimed, IfQueued *Opening
 	// Claim asks to claim the item in this commit. It is granted when the turn
 	// is ready (all earlier turns have ended and its schedule has come) and no
-	// other item of the agent is ready.
+	// other item of the agent is ready, suspects aside.
 	Claim *Taker
 }
 
@@ -167,10 +167,18 @@ const (
 	Dead      ItemState = "dead"
 )
 
+// SuspectLosses is how many losses make an item a suspect: one that may be what
+// its processes died of. A suspect is ready in a lane of its own, the
+// quarantine, from which only a claim takes that asks for suspects. An execute
+// item of a task whose cancellation is asked for is none: it will not be run.
+const SuspectLosses = 3
+
 // ClaimRequest asks for work.
 type ClaimRequest struct {
 	Agent string
 	Limit int
+	// Suspects takes from the quarantine, and from nowhere else.
+	Suspects bool
 	Taker
 }
 
@@ -252,9 +260,10 @@ type Append struct {
 type Finish struct {
 	// State is Completed, Canceled, Retryable, Dead, or Pending (released: the
 	// item is ready again at once and the attempt does not count as a failure
-	// or a loss).
+	// or a loss), or Scheduled (released likewise, until later).
 	State ItemState
-	// After is when a Retryable item is due; it raises Failures by one.
+	// After is when a Retryable or Scheduled item is due; of a Retryable one it
+	// raises Failures by one.
 	After time.Duration
 	// EndTurn sets DoneTurn to the item's turn and makes the next turn's item
 	// ready. It goes with Completed, Canceled and Dead of execute items.
@@ -316,6 +325,8 @@ type Stored struct {
 	Head     Head
 	Snapshot *Snapshot // nil: none yet
 	Tail     []Batch   // after the snapshot
+	// Unreadable, in a listing, is why there is nothing but the Head: ErrFormat.
+	Unreadable error
 }
 
 // Turn is one turn of a task.
@@ -332,6 +343,12 @@ type Turn struct {
 	// Expired is whether the deadline has passed while the turn waited: it is
 	// not run (again), and if it never ran it never will.
 	Expired bool
+}
+
+// Unsaid reports whether nothing of a later turn stands in the log that ends at
+// lastSeq: it waited until now, or whoever claimed it recorded nothing.
+func (t Turn) Unsaid(lastSeq uint64) bool {
+	return t.Number > 1 && (t.Attempt == 0 && t.TurnSeq == 0 || lastSeq <= t.TurnSeq)
 }
 
 // Attempt is one row of the table of attempts.
@@ -372,7 +389,7 @@ type ListPosition struct {
 	ID       string
 }
 
-// Page is one page of a listing, with the content of each task.
+// Page is one page of a listing, with the content of each task that can be read.
 type Page struct {
 	Tasks []Stored
 	// More is whether there are tasks after the last one.

@@ -106,7 +106,6 @@ func (at *attempt) run() {
 	defer at.w.leave(at)
 	defer at.stop(ErrEnded)
 	if err := at.prepare(); err != nil {
-		at.log().Error("cannot prepare an attempt", "error", err)
 		at.abandon(err)
 		return
 	}
@@ -142,20 +141,20 @@ func (at *attempt) supervise() {
 	overdue, stopClock := at.deadlineTimer()
 	defer stopClock()
 	for {
-		select {
-		case <-at.wake:
+		switch at.next(first.C, limited, overdue) {
+		case somethingToCommit:
 			at.linger()
-		case <-at.poke:
+		case somebodyAsks:
 			at.ask()
-		case <-first.C:
+		case silenceTooLong:
 			at.publish()
-		case <-limited:
+		case limitPassed:
 			at.checkLimits(limit)
-		case <-overdue:
+		case deadlinePassed:
 			at.passDeadline()
-		case <-at.cancel.graceOver():
+		case graceOver:
 			at.cancelReturned(result{err: errors.New("the grace period is over")})
-		case <-at.w.draining:
+		case workerStops:
 			at.release()
 			return
 		}

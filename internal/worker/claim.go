@@ -18,13 +18,27 @@ func (w *Worker) claimLoop(ctx context.Context, name string) {
 	for {
 		for w.claim(ctx, name) && ctx.Err() == nil {
 		}
-		select {
-		case <-bell:
-		case <-poll.C:
-		case <-ctx.Done():
+		if !awake(ctx, bell, poll.C) {
 			return
 		}
 	}
+}
+
+// awake waits for a bell or the next look without one; false: it is over. A ring
+// goes before a look, so that nothing that a worker does hangs on chance.
+func awake(ctx context.Context, bell <-chan struct{}, poll <-chan time.Time) bool {
+	select {
+	case <-bell:
+		return true
+	default:
+	}
+	select {
+	case <-bell:
+	case <-poll:
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 // censusPage bounds the names that are asked for at once.
@@ -38,10 +52,7 @@ func (w *Worker) claimOthersLoop(ctx context.Context) {
 	defer poll.Stop()
 	for {
 		w.claimOthers(ctx)
-		select {
-		case <-w.others:
-		case <-poll.C:
-		case <-ctx.Done():
+		if !awake(ctx, w.others, poll.C) {
 			return
 		}
 	}
@@ -91,6 +102,7 @@ func (w *Worker) claim(ctx context.Context, name string) bool {
 			w.o.Logger.Warn("claim failed; trying again", "agent", name, "error", err)
 		}
 		w.note(name, n)
+		w.hush(name)
 		return false
 	}
 	for i := range claims {
@@ -101,6 +113,20 @@ func (w *Worker) claim(ctx context.Context, name string) bool {
 	}
 	w.note(name, mostClaims) // there may be any number more
 	return true
+}
+
+// hush takes back the ring of slots that were given back because the store has
+// refused a claim: who is waiting is waiting still, and to ask again at once
+// would be to do nothing else until the store is there. The poll asks again.
+func (w *Worker) hush(name string) {
+	bell, fixed := w.bells[name]
+	if !fixed {
+		bell = w.others
+	}
+	select {
+	case <-bell:
+	default:
+	}
 }
 
 // reserveWaiting reserves slots for what the bell has counted, or one to look

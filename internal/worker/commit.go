@@ -4,7 +4,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -110,13 +109,17 @@ func (at *attempt) commit(f *verdict) {
 		case errors.Is(err, store.ErrNewerTurn):
 			at.relearn()
 		case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrNotFound):
-			in, rerr := false, error(nil)
+			in, head, rerr := false, store.Head{}, error(nil)
 			if try > 0 {
-				in, rerr = at.isIn(b, f)
+				in, head, rerr = at.isIn(b, f)
 			}
 			switch {
 			case in:
-				at.landed(b, f, store.Appended{LastTurn: at.lastTurn, Due: []string{at.claim.Head.Agent}})
+				ans := store.Appended{LastTurn: at.lastTurn, Due: []string{at.claim.Head.Agent}}
+				if f != nil { // nobody else would hear of a cancellation; while it runs the heartbeat does
+					ans.Cancel = head.Cancel
+				}
+				at.landed(b, f, ans)
 			case rerr == nil:
 				at.lose()
 			case at.pause(try):
@@ -224,7 +227,7 @@ func (at *attempt) landed(b *commitBatch, f *verdict, ans store.Appended) {
 		at.keepWarm(f)
 	}
 	if len(b.recs) > 0 || f != nil {
-		at.w.o.Hub.Publish(at.ref, live.Tail{Records: b.recs, DoneTurn: done, Settled: b.settled})
+		at.w.o.Hub.Publish(at.ref, live.Tail{Records: b.recs, DoneTurn: done, Seq: at.committed, Settled: b.settled})
 	}
 	if b.refuse {
 		at.w.o.Hub.Nudge(at.ref)
@@ -249,10 +252,10 @@ func (at *attempt) lose() {
 // isIn finds out whether a write whose commit was in doubt stands: the epoch is
 // still ours, and the log ends with its records or, if it had none, the item
 // does not run any more.
-func (at *attempt) isIn(b *commitBatch, f *verdict) (bool, error) {
+func (at *attempt) isIn(b *commitBatch, f *verdict) (bool, store.Head, error) {
 	head, _, err := at.w.o.Reader.Read(context.Background(), at.ref, ^uint64(0), 0)
 	if err != nil {
-		return false, err
+		return false, head, err
 	}
 	last := at.committed
 	if n := len(b.recs); n > 0 {
@@ -263,7 +266,7 @@ func (at *attempt) isIn(b *commitBatch, f *verdict) (bool, error) {
 		epoch++
 	}
 	in := head.Epoch == epoch && head.LastSeq == last
-	return in && (len(b.recs) > 0 || f != nil && !head.Running), nil
+	return in && (len(b.recs) > 0 || f != nil && !head.Running), head, nil
 }
 
 // relearn reads how many turns there are: one was accepted meanwhile.
@@ -278,21 +281,32 @@ func (at *attempt) relearn() {
 // its terminal event. The event is encoded again: the commit that would have
 // shown it was refused, or was not tried yet.
 func (at *attempt) annotate(b *commitBatch) error {
-	if !b.closes || len(b.recs) == 0 || at.state.Reply != nil || at.lastTurn <= max(at.own, at.annotated) {
+	after := at.own
+	if at.claim.Item.Kind == store.CancelItem {
+		after-- // nobody has opened the current turn if it had to wait
+	}
+	if !b.closes || len(b.recs) == 0 || at.state.Reply != nil || at.lastTurn <= max(after, at.annotated) {
 		return nil
 	}
-	turns, err := at.w.o.Reader.Turns(context.Background(), at.ref, at.own, 0)
+	turns, err := at.w.o.Reader.Turns(context.Background(), at.ref, after, 0)
 	if err != nil {
 		return fmt.Errorf("read turns: %w", err)
 	}
+	if len(turns) > 0 && after < at.own && !turns[0].Unsaid(at.claim.Head.LastSeq) && at.state.HasMessage(turns[0].MessageID) {
+		turns = turns[1:]
+	}
+	at.annotated = at.lastTurn
+	if len(turns) == 0 {
+		return nil
+	}
 	last := &b.recs[len(b.recs)-1]
-	raw, change, err := withMetadata(*last, task.CanceledTurns(store.MessageIDs(turns)))
+	raw, added, err := record.Amend(*last, task.CanceledTurns(store.MessageIDs(turns)))
 	if err != nil {
 		return err
 	}
 	last.Event = raw
 	at.mu.Lock()
-	at.state.Amend(change.Metadata)
+	at.state.Amend(added)
 	at.mu.Unlock()
 	if b.snap != nil {
 		b.snap = &store.Snapshot{Seq: at.state.Seq, Body: record.EncodeSnapshot(at.state)}
@@ -300,18 +314,5 @@ func (at *attempt) annotate(b *commitBatch) error {
 	if b.settled != nil {
 		b.settled = at.state.Freeze()
 	}
-	at.annotated = at.lastTurn
 	return nil
-}
-
-// withMetadata encodes a recorded event again with more metadata.
-func withMetadata(r record.Record, meta map[string]any) (task.Raw, *task.Change, error) {
-	var sr a2a.StreamResponse
-	if err := json.Unmarshal(r.Event, &sr); err != nil {
-		return nil, nil, fmt.Errorf("decode event %d: %w", r.Seq, err)
-	}
-	for k, v := range meta {
-		sr.Event.SetMeta(k, v)
-	}
-	return record.Encode(sr.Event, record.Stamp{Seq: r.Seq, Attempt: r.Attempt})
 }

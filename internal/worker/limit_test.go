@@ -9,6 +9,7 @@ import (
 
 	"github.com/errand-a2a/errand/internal/agent"
 	"github.com/errand-a2a/errand/internal/node/nodetest"
+	"github.com/errand-a2a/errand/internal/store"
 	"github.com/errand-a2a/errand/internal/worker"
 )
 
@@ -46,6 +47,23 @@ func TestExecutionsOfAllAgents(t *testing.T) {
 		}
 		if took := time.Since(began); most.Load() != 3 || took > 6*time.Second {
 			t.Errorf("%d ran at a time, %v in all", most.Load(), took)
+		}
+	})
+
+	bubble(t, "keep no idle worker busy that may run one", func(t *testing.T) {
+		var claims atomic.Int32
+		nodetest.New(t, nodetest.Options{
+			Worker: worker.Options{MaxExecutions: 1, Poll: 100 * time.Millisecond}, More: []string{"second"},
+			Hooks: nodetest.Hooks{Claim: func(next func() ([]store.Claim, error)) ([]store.Claim, error) {
+				if claims.Add(1) > 1000 {
+					time.Sleep(time.Second) // or virtual time would never pass
+				}
+				return next()
+			}},
+		})
+		time.Sleep(time.Second)
+		if n := claims.Load(); n > 100 {
+			t.Errorf("it has claimed %d times in a second without work", n)
 		}
 	})
 

@@ -68,6 +68,9 @@ func (w *Worker) ringAll(agents []string) {
 	for _, name := range agents {
 		w.Ring(name)
 	}
+	if len(agents) > 0 { // there may be suspects among what is ready now
+		wake(w.suspects)
+	}
 }
 
 // dueIn tells the loop that an item becomes due then.

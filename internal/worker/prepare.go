@@ -37,6 +37,11 @@ func (at *attempt) prepare() error {
 		return err
 	}
 	if c.Expired {
+		if c.Attempt > 0 { // the run that was lost may have recorded nothing, not even the message
+			at.mu.Lock()
+			at.openTurn()
+			at.mu.Unlock()
+		}
 		at.turn.Attempt++ // the last run's number has made ids of messages already
 		return nil
 	}
@@ -92,8 +97,11 @@ func (at *attempt) loadState() error {
 	if at.state, err = unfold(st); err != nil {
 		return err
 	}
-	if at.state.Seq != h.LastSeq {
-		return fmt.Errorf("the log ends at %d, the claim said %d", at.state.Seq, h.LastSeq)
+	switch {
+	case at.state.Seq < h.LastSeq:
+		return fmt.Errorf("the log ends at %d, the claim said %d: %w", at.state.Seq, h.LastSeq, record.ErrCorrupt)
+	case at.state.Seq > h.LastSeq:
+		return fmt.Errorf("the log goes on to %d, the claim said %d: somebody has taken the task over", at.state.Seq, h.LastSeq)
 	}
 	at.view = &view{}
 	return nil
@@ -212,7 +220,7 @@ func (at *attempt) base() (*task.State, error) {
 			return nil, fmt.Errorf("read log: %w", err)
 		}
 		if len(batches) == 0 {
-			return nil, fmt.Errorf("the log ends at %d before the turn began at %d", base.Seq, at.claim.TurnSeq)
+			return nil, fmt.Errorf("the log ends at %d before the turn began at %d: %w", base.Seq, at.claim.TurnSeq, record.ErrCorrupt)
 		}
 		if err := foldUpTo(base, batches, at.claim.TurnSeq); err != nil {
 			return nil, err

@@ -15,16 +15,17 @@ import (
 
 // Outcomes in the table of attempts.
 const (
-	outcomeCompleted = "completed"
-	outcomeCanceled  = "canceled"
-	outcomeFailed    = "failed"
-	outcomePanic     = "panic"
-	outcomeTimeout   = "timeout"
-	outcomeLost      = "lost"
-	outcomeInvalid   = "invalid response"
-	outcomeReleased  = "released"
-	outcomeTooLarge  = "too large"
-	outcomeDeadline  = "deadline"
+	outcomeCompleted  = "completed"
+	outcomeCanceled   = "canceled"
+	outcomeFailed     = "failed"
+	outcomePanic      = "panic"
+	outcomeTimeout    = "timeout"
+	outcomeLost       = "lost"
+	outcomeInvalid    = "invalid response"
+	outcomeReleased   = "released"
+	outcomeTooLarge   = "too large"
+	outcomeDeadline   = "deadline"
+	outcomeUnreadable = "unreadable"
 )
 
 // verdict is how an attempt ends.
@@ -228,19 +229,4 @@ func (at *attempt) release() {
 	}
 	at.stop(ErrDrained)
 	at.conclude(v)
-}
-
-// abandon gives back an item whose task cannot be read here.
-func (at *attempt) abandon(err error) {
-	if at.claim.Expired {
-		return // given back it would be claimed again at once; its lease will run out
-	}
-	f := &verdict{finish: store.Finish{State: store.Retryable, After: at.w.o.Lease}, outcome: outcomeFailed, err: err}
-	op := &store.Append{
-		Ref: at.ref, Epoch: at.claim.Head.Epoch, LastSeq: at.claim.Head.LastSeq,
-		Item: at.claim.Item, Finish: &f.finish, Attempt: at.account(f),
-	}
-	if _, err := at.w.o.Queue.Append(at.ctx, op); err != nil {
-		at.log().Warn("cannot give the item back; its lease will run out", "error", err)
-	}
 }

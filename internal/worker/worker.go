@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ type Reader interface {
 // Census knows who has work.
 type Census interface {
 	Waiting(ctx context.Context, after string, limit int) ([]string, error)
+	Suspects(ctx context.Context, limit int) ([]string, error)
 }
 
 // ContextCodec restores values of a context from data that was stored.
@@ -56,8 +58,8 @@ type Options struct {
 	ID     string
 	Queue  store.Queue
 	Reader Reader
-	// Census tells the names of agents beyond the fixed set that have work; it
-	// is needed only if Agents resolves any.
+	// Census tells the names of agents beyond the fixed set that have work, and
+	// of those that have suspects.
 	Census Census
 	Hub    *live.Hub
 	Agents *agent.Registry
@@ -81,6 +83,9 @@ type Options struct {
 	Poll       time.Duration // between two looks for work when no bell rings; default 1 s
 	FirstEvent time.Duration // after which a silent task is published; default 500 ms
 	Shutdown   time.Duration // how long a stop waits for what runs; default 30 s
+	// Probation is how long a suspect runs before another one may begin beside
+	// it; default 30 s. See store.SuspectLosses.
+	Probation time.Duration
 	// Warm bounds the memory of folded tasks kept for their next turn; default
 	// 8 MiB. What is not used for WarmFor (default 10 s) is dropped.
 	Warm    int
@@ -108,6 +113,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Poll, time.Second)
 	def(&o.FirstEvent, 500*time.Millisecond)
 	def(&o.Shutdown, 30*time.Second)
+	def(&o.Probation, 30*time.Second)
 	def(&o.WarmFor, 10*time.Second)
 	num(&o.Warm, 8<<20)
 	num(&o.Limits.Event, 1<<20)
@@ -152,10 +158,17 @@ type Worker struct {
 	waiting  map[string]int // items that may wait for a claim, as the bells have it
 	running  map[task.Ref]*attempt
 	bells    map[string]chan struct{}
-	others   chan struct{} // the bell of all agents beyond the fixed set
+	others   chan struct{}   // the bell of all agents beyond the fixed set
+	short    []chan struct{} // bells of those that found a slot of their own and none of all agents'
+	suspects chan struct{}   // the bell of the suspects of all agents
+	owed     map[string]bool // agents whose next free slot is a suspect's
+	owedAny  bool            // one of them waits for the bound of all agents
+	yields   map[string]bool // agents whose last free slot a suspect had: the next is the others'
 	attempts sync.WaitGroup
+	started  chan struct{} // closed when Run has begun
 	draining chan struct{} // closed when what runs must be released
 	sooner   chan time.Duration
+	told     record.Told // tasks that cannot be read
 }
 
 // New makes a worker. It claims nothing before Run.
@@ -163,7 +176,9 @@ func New(o Options) *Worker {
 	o = o.withDefaults()
 	w := &Worker{
 		o: o, used: map[string]int{}, waiting: map[string]int{}, running: map[task.Ref]*attempt{},
-		bells: map[string]chan struct{}{}, others: make(chan struct{}, 1), draining: make(chan struct{}), sooner: make(chan time.Duration, 1),
+		bells: map[string]chan struct{}{}, others: make(chan struct{}, 1),
+		suspects: make(chan struct{}, 1), owed: map[string]bool{}, yields: map[string]bool{},
+		started: make(chan struct{}), draining: make(chan struct{}), sooner: make(chan time.Duration, 1),
 	}
 	w.warm = newWarm(o.Warm, o.WarmFor, o.Now)
 	for _, name := range o.Agents.Names() {
@@ -177,6 +192,7 @@ func New(o Options) *Worker {
 // nothing of the worker runs any more. A worker runs once.
 func (w *Worker) Run(ctx context.Context) error {
 	w.setOpen(true)
+	close(w.started)
 	loops, stopLoops := context.WithCancel(context.WithoutCancel(ctx))
 	var group sync.WaitGroup
 	claims, stopClaims := context.WithCancel(ctx)
@@ -186,6 +202,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if w.o.Agents.Resolves() {
 		group.Go(func() { w.claimOthersLoop(claims) })
 	}
+	group.Go(func() { w.suspectLoop(claims) })
 	group.Go(func() { w.heartbeatLoop(loops) })
 	group.Go(func() { w.maintainLoop(loops) })
 	<-ctx.Done()
@@ -196,6 +213,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	group.Wait()
 	return nil
 }
+
+// Started is closed when Run has begun: from then on there are slots.
+func (w *Worker) Started() <-chan struct{} { return w.started }
 
 func (w *Worker) setOpen(open bool) {
 	w.mu.Lock()
@@ -236,18 +256,36 @@ func (w *Worker) reserve(name string, want int) int {
 	if !w.open {
 		return 0
 	}
-	if w.o.MaxExecutions > 0 {
-		want = min(want, w.o.MaxExecutions-w.total)
+	n := min(w.room(name, limit, true), want)
+	if n <= 0 {
+		if w.used[name] < limit {
+			w.runShort(name)
+		}
+		return 0
 	}
-	n := max(0, min(want, limit-w.used[name]))
-	if n > 0 {
-		w.used[name] += n
-		w.total += n
+	if w.yields[name] {
+		delete(w.yields, name)
+		wake(w.suspects)
 	}
+	w.take(name, n)
+	return n
+}
+
+// runShort notes whom to wake when any agent's slot becomes free, and only them:
+// a worker that woke all who might wait would wake itself. The caller holds w.mu.
+func (w *Worker) runShort(name string) {
+	if bell := w.bellOf(name); !slices.Contains(w.short, bell) {
+		w.short = append(w.short, bell)
+	}
+}
+
+// take takes slots that are free. The caller holds w.mu.
+func (w *Worker) take(name string, n int) {
+	w.used[name] += n
+	w.total += n
 	// The attempt is waited for from the moment that its slot is taken: a claim
 	// that was made must be run or released, also when a stop comes in between.
 	w.attempts.Add(n)
-	return n
 }
 
 // Release gives back a reserved slot that no claim was made for.
@@ -294,17 +332,18 @@ func (w *Worker) leaveSlot(name string) {
 	if w.used[name]--; w.used[name] == 0 && !fixed {
 		delete(w.used, name) // names come and go
 	}
-	full := w.total == w.o.MaxExecutions
 	w.total--
+	owed := len(w.owed) > 0
+	for _, bell := range w.short { // before the bound of all agents they waited, whatever agent leaves
+		wake(bell)
+	}
+	w.short = w.short[:0]
 	w.mu.Unlock()
 	if waits {
 		w.ring(name)
 	}
-	if full { // any agent may have waited
-		for _, bell := range w.bells {
-			wake(bell)
-		}
-		wake(w.others)
+	if owed {
+		wake(w.suspects)
 	}
 }
 
@@ -314,10 +353,16 @@ type slot struct {
 	w     *Worker
 	agent string
 	once  sync.Once
+	freed chan struct{} // closed then, unless it is nil
 }
 
 func (s *slot) free() {
-	s.once.Do(func() { s.w.leaveSlot(s.agent) })
+	s.once.Do(func() {
+		s.w.leaveSlot(s.agent)
+		if s.freed != nil {
+			close(s.freed)
+		}
+	})
 }
 
 // Ring says that an agent has one more item ready.
@@ -328,11 +373,14 @@ func (w *Worker) Ring(name string) {
 
 // ring wakes the claim loop of an agent.
 func (w *Worker) ring(name string) {
-	bell, fixed := w.bells[name]
-	if !fixed {
-		bell = w.others
+	wake(w.bellOf(name))
+}
+
+func (w *Worker) bellOf(name string) chan struct{} {
+	if bell, fixed := w.bells[name]; fixed {
+		return bell
 	}
-	wake(bell)
+	return w.others
 }
 
 func wake(bell chan struct{}) {

@@ -9,7 +9,6 @@ package nodetest
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"time"
 
@@ -182,13 +181,7 @@ func (w *World) RunWorker(wk *worker.Worker) (stop func()) {
 			w.Errorf("Run: %v", err)
 		}
 	}()
-	for { // Reserve fails until Run has begun
-		if _, ok := wk.Reserve(w.Name); ok {
-			wk.Release(w.Name)
-			break
-		}
-		runtime.Gosched()
-	}
+	<-wk.Started()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {

@@ -112,8 +112,11 @@ func (s *Store) append(r *row, i *item, a *store.Append, now time.Time) store.Ap
 // finish ends the attempt of a running item.
 func (r *row) finish(i *item, f *store.Finish, now time.Time) {
 	i.state = f.State
-	if f.State == store.Retryable {
+	switch f.State {
+	case store.Retryable:
 		i.failures++
+		i.until = now.Add(max(f.After, 0))
+	case store.Scheduled:
 		i.until = now.Add(max(f.After, 0))
 	}
 	if !i.ended() {

@@ -56,6 +56,7 @@ type Store struct {
 	keys    map[keyID]keyRow
 	lists   map[task.Scope]*listing
 	ready   map[string]*queue // by agent: items that can be claimed, in queue order
+	suspect map[string]*queue // by agent: those of them that are suspects, which are not in ready
 	leases  *queue            // running items, by the end of their lease
 	later   *queue            // retryable and scheduled items that nothing holds back, by the time they are due
 	watched watch             // turns that wait and have a deadline, by it
@@ -69,14 +70,15 @@ func New(o Options) *Store {
 		o.Clock = time.Now
 	}
 	s := &Store{
-		o:      o,
-		secret: make([]byte, 32),
-		tasks:  map[task.Ref]*row{},
-		keys:   map[keyID]keyRow{},
-		lists:  map[task.Scope]*listing{},
-		ready:  map[string]*queue{},
-		leases: &queue{less: byTime},
-		later:  &queue{less: byTime},
+		o:       o,
+		secret:  make([]byte, 32),
+		tasks:   map[task.Ref]*row{},
+		keys:    map[keyID]keyRow{},
+		lists:   map[task.Scope]*listing{},
+		ready:   map[string]*queue{},
+		suspect: map[string]*queue{},
+		leases:  &queue{less: byTime},
+		later:   &queue{less: byTime},
 	}
 	rand.Read(s.secret) // never fails: crypto/rand ends the process instead
 	return s
@@ -158,7 +160,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.tasks, s.keys, s.lists, s.ready = nil, nil, nil, nil
+	s.tasks, s.keys, s.lists, s.ready, s.suspect = nil, nil, nil, nil, nil
 	s.leases, s.later, s.watched = nil, nil, nil
 	return nil
 }

@@ -15,6 +15,9 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) ([]store.Clai
 	var out []store.Claim
 	err := s.write(ctx, "claim", 0, func(now time.Time) (func(), error) {
 		q := s.ready[req.Agent]
+		if req.Suspects {
+			q = s.suspect[req.Agent]
+		}
 		if q == nil || q.Len() == 0 || req.Limit <= 0 {
 			return nil, nil
 		}
@@ -35,6 +38,9 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) ([]store.Clai
 func (s *Store) claim(r *row, by store.Taker, now time.Time) store.Claim {
 	i := r.current()
 	t := r.turns[i.ref.Turn-1]
+	if r.in != nil && r.in == s.suspect[r.head.Agent] {
+		i.tried = s.nextArrival()
+	}
 	i.state, i.until = store.Running, now.Add(by.TTL)
 	r.head.Epoch++
 	expired := i == &t.item && (t.expired || t.late(now))

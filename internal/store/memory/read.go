@@ -78,13 +78,39 @@ func (s *Store) Attempts(ctx context.Context, ref task.Ref) (out []store.Attempt
 // Waiting returns the agents after a name that have something ready.
 func (s *Store) Waiting(ctx context.Context, after string, limit int) (names []string, err error) {
 	err = s.read(ctx, func() error {
-		for name, q := range s.ready {
-			if name > after && q.Len() > 0 {
-				names = append(names, name)
+		for _, lane := range []map[string]*queue{s.ready, s.suspect} {
+			for name, q := range lane {
+				if name > after && q.Len() > 0 {
+					names = append(names, name)
+				}
 			}
 		}
 		slices.Sort(names)
+		names = slices.Compact(names)
 		names = names[:min(len(names), max(limit, 0))]
+		return nil
+	})
+	return names, err
+}
+
+// Suspects returns the agents that have suspects, in the order of the first of each.
+func (s *Store) Suspects(ctx context.Context, limit int) (names []string, err error) {
+	err = s.read(ctx, func() error {
+		var first []*row
+		for _, q := range s.suspect {
+			if r := q.first(); r != nil {
+				first = append(first, r)
+			}
+		}
+		slices.SortFunc(first, func(a, b *row) int {
+			if triedLast(a, b) {
+				return -1
+			}
+			return 1
+		})
+		for _, r := range first[:min(len(first), max(limit, 0))] {
+			names = append(names, r.head.Agent)
+		}
 		return nil
 	})
 	return names, err

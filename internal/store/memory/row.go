@@ -31,6 +31,7 @@ type row struct {
 	priority int
 	runAt    time.Time
 	arrival  int64
+	tried    int64
 }
 
 type turn struct {
@@ -56,6 +57,7 @@ type item struct {
 	priority                  int
 	runAt                     time.Time // its place in the queue, after the priority
 	taken                     bool      // pending but not ready: somebody took the task over from it
+	tried                     int64     // numbers the claims of suspects; 0: it was never claimed as one
 }
 
 func (i *item) ended() bool {
@@ -89,7 +91,7 @@ func (r *row) running(ref store.ItemRef) *item {
 // items of its agent, the leases or what is due later. It is called at the end of
 // every commit that touched an item and tells whether the item became ready.
 func (s *Store) place(r *row, now time.Time) (due bool) {
-	wasReady := r.in != nil && r.in == s.ready[r.head.Agent]
+	wasReady := r.in != nil && (r.in == s.ready[r.head.Agent] || r.in == s.suspect[r.head.Agent])
 	if r.in != nil {
 		heap.Remove(r.in, r.pos)
 	}
@@ -102,24 +104,36 @@ func (s *Store) place(r *row, now time.Time) (due bool) {
 	if i.state == store.Scheduled && !now.Before(i.until) {
 		i.state = store.Pending
 	}
-	r.priority, r.runAt, r.arrival, r.at = i.priority, i.runAt, i.arrival, i.until
+	r.priority, r.runAt, r.arrival, r.tried, r.at = i.priority, i.runAt, i.arrival, i.tried, i.until
 	switch {
 	case i.state == store.Running:
 		heap.Push(s.leases, r)
 	case i.state == store.Retryable || i.state == store.Scheduled:
 		heap.Push(s.later, r)
 	case i.state == store.Pending && !i.taken:
-		heap.Push(s.readyOf(r.head.Agent), r)
+		if r.suspects(i) {
+			heap.Push(queueOf(s.suspect, r.head.Agent, triedLast), r)
+		} else {
+			heap.Push(s.readyOf(r.head.Agent), r)
+		}
 		return !wasReady
 	}
 	return false
 }
 
-func (s *Store) readyOf(agent string) *queue {
-	q := s.ready[agent]
+// suspects tells whether the item's processes may have died of it. One that
+// will not be run is not suspected of anything.
+func (r *row) suspects(i *item) bool {
+	return i.losses >= store.SuspectLosses && (i.ref.Kind == store.CancelItem || r.head.Cancel != store.CancelRequested)
+}
+
+func (s *Store) readyOf(agent string) *queue { return queueOf(s.ready, agent, inOrder) }
+
+func queueOf(queues map[string]*queue, agent string, less func(a, b *row) bool) *queue {
+	q := queues[agent]
 	if q == nil {
-		q = &queue{less: inOrder}
-		s.ready[agent] = q
+		q = &queue{less: less}
+		queues[agent] = q
 	}
 	return q
 }
@@ -190,6 +204,15 @@ func inOrder(a, b *row) bool {
 		return a.runAt.Before(b.runAt)
 	}
 	return a.arrival < b.arrival
+}
+
+// triedLast is the order in which suspects are claimed: what ran when a process
+// died runs first and so alone among them.
+func triedLast(a, b *row) bool {
+	if a.tried != b.tried {
+		return a.tried > b.tried
+	}
+	return inOrder(a, b)
 }
 
 func byTime(a, b *row) bool {

@@ -181,6 +181,9 @@ func (s *Store) requestCancel(r *row, c *store.CancelRequest, now time.Time) sto
 	repeat := r.head.Cancel == store.CancelRequested
 	r.head.Cancel = store.CancelRequested
 	if repeat || r.head.Running || !r.head.Started {
+		if r.in != nil && r.in == s.suspect[r.head.Agent] {
+			s.place(r, now) // it is suspected of nothing any more
+		}
 		return store.Cancellation{Head: r.head}
 	}
 	// A second cancel item of the same turn goes on counting attempts, so that

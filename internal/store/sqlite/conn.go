@@ -31,8 +31,12 @@ type conn struct {
 
 // openConn opens a connection. begin is the statement that begins its transactions.
 func openConn(path, begin string, pragmas []string) (*conn, error) {
+	return openConnAs(path, lib.SQLITE_OPEN_READWRITE, begin, pragmas)
+}
+
+func openConnAs(path string, flags int32, begin string, pragmas []string) (*conn, error) {
 	c := &conn{tls: libc.NewTLS()}
-	if err := c.open(path); err != nil {
+	if err := c.open(path, flags); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	for _, p := range pragmas {
@@ -49,7 +53,7 @@ func openConn(path, begin string, pragmas []string) (*conn, error) {
 	return c, nil
 }
 
-func (c *conn) open(path string) error {
+func (c *conn) open(path string, flags int32) error {
 	name, err := libc.CString(path)
 	if err != nil {
 		return err
@@ -61,7 +65,7 @@ func (c *conn) open(path string) error {
 	}
 	defer libc.Xfree(c.tls, out)
 	// One goroutine at a time uses a connection, so SQLite need not lock it.
-	rc := lib.Xsqlite3_open_v2(c.tls, name, out, lib.SQLITE_OPEN_READWRITE|lib.SQLITE_OPEN_NOMUTEX, 0)
+	rc := lib.Xsqlite3_open_v2(c.tls, name, out, flags|lib.SQLITE_OPEN_NOMUTEX, 0)
 	c.db = *(*uintptr)(pointer(out))
 	if rc != lib.SQLITE_OK {
 		return c.fail(rc)

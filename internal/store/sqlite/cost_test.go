@@ -52,12 +52,19 @@ func TestWhatAMessageCostsInStatements(t *testing.T) {
 		return out
 	}
 	accepted := []string{"select items", "insert tasks", "insert items", "insert turns", "update batches"}
-	ended := []string{"update items", "update tasks", "insert log", "insert snapshots", "update batches"}
+	ended := []string{"update items", "update tasks", "insert log", "insert snapshots", "update counts", "update batches"}
 	wantStatements := func(what string, want []string) {
 		t.Helper()
 		if got := statements(); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", what, got, want)
 		}
+	}
+	first, err := s.Submit(t.Context(), submission("the first of its state, which begins a count"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), ending(first.Claim)); err != nil {
+		t.Fatal(err)
 	}
 	statements()
 	for name, plan := range map[string]func(*store.Submission){

@@ -148,7 +148,13 @@ func (d *database) migrate(context.Context) (err error) {
 		defer d.mu.Unlock()
 		d.writer = c // New takes it over
 	}()
-	return m.Migrate(c, dialect())
+	if err := ours(c); err != nil {
+		return err
+	}
+	if err := m.Migrate(c, dialect()); err != nil {
+		return err
+	}
+	return claimIdentity(c)
 }
 
 // Writer opens the writing connection. Unless it is the first one, the log is
@@ -266,7 +272,7 @@ func (d *database) Read(ctx context.Context, use func(sqlstore.Conn) error) erro
 	if c == nil {
 		var err error
 		if c, err = d.open("BEGIN", "query_only = ON", "cache_size = -4096"); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}
 	}
 	err := use(c)

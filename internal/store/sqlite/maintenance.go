@@ -11,25 +11,40 @@ import (
 	"github.com/errand-a2a/errand/internal/store"
 )
 
-// checkpointPause is how long the log may grow before it is looked at again.
-const checkpointPause = 50 * time.Millisecond
+// checkpointPause is how long the log may grow before it is looked at again,
+// failedPause the same after a checkpoint that failed: on a full disk the next
+// one mostly will too.
+const (
+	checkpointPause = 50 * time.Millisecond
+	failedPause     = time.Second
+)
 
 // checkpoints brings the write-ahead log into the file, outside of any commit.
 func (s *Store) checkpoints() {
 	pause := time.NewTimer(checkpointPause)
 	defer pause.Stop()
+	failing := false
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-s.db.committed:
 		}
+		wait := checkpointPause
 		if s.db.logBytes() >= s.db.o.CheckpointBytes {
-			if err := s.checkpoint(); err != nil {
-				s.db.o.Logger.Warn("sqlite: checkpoint", "error", err)
+			err := s.checkpoint()
+			if err != nil {
+				wait = failedPause
 			}
+			if err != nil && !failing {
+				s.db.o.Logger.Warn("sqlite: the write-ahead log grows until a checkpoint succeeds", "error", err)
+			}
+			if err == nil && failing {
+				s.db.o.Logger.Info("sqlite: a checkpoint has succeeded again")
+			}
+			failing = err != nil
 		}
-		pause.Reset(checkpointPause)
+		pause.Reset(wait)
 		select {
 		case <-s.stop:
 			return

@@ -20,6 +20,7 @@ var walks = []string{
 	"SCAN items USING INDEX items_leased",          // what runs: not more than there are slots
 	"SCAN items USING COVERING INDEX items_leased", // the same
 	"SCAN items USING COVERING INDEX items_due",    // its first entry
+	"SCAN items USING INDEX items_due",             // once after the clock was set back
 	"SCAN items USING INDEX items_late",            // its first entry of a format that is known
 }
 
@@ -199,6 +200,36 @@ func TestTheQueueCostsTheSameHoweverMuchWaits(t *testing.T) {
 			return err
 		},
 	}
+	calls["suspect"] = func() error {
+		got, err := s.Claim(t.Context(), store.ClaimRequest{Agent: "agent-1", Limit: 1, Suspects: true, Taker: taker})
+		if err == nil && len(got) != 1 {
+			err = fmt.Errorf("%d suspects", len(got))
+		}
+		return err
+	}
+	calls["suspects"] = func() error {
+		names, err := s.Suspects(t.Context(), 10)
+		if err == nil && len(names) != 3 {
+			err = fmt.Errorf("%v", names)
+		}
+		return err
+	}
+	// lose makes suspects of all that is ready and makes as much again.
+	lose := func(n int) {
+		t.Helper()
+		for range store.SuspectLosses {
+			for a := range 3 {
+				if _, err := s.Claim(t.Context(), store.ClaimRequest{Agent: fmt.Sprint("agent-", a), Limit: n, Taker: taker}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			clock.advance(ttl)
+			if _, err := s.Rescue(t.Context(), 10*n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wait(n)
+	}
 	cost := func() map[string]int {
 		t.Helper()
 		out := map[string]int{}
@@ -212,9 +243,11 @@ func TestTheQueueCostsTheSameHoweverMuchWaits(t *testing.T) {
 		return out
 	}
 	wait(60)
+	lose(60)
 	cost() // prepares the statements
 	few := cost()
 	wait(1500)
+	lose(1500)
 	many := cost()
 	for name := range calls {
 		if few[name] < 10 || many[name] > few[name]*5/4 {

@@ -68,6 +68,34 @@ func TestAFileOfTheFirstSchemaGoesOn(t *testing.T) {
 	}
 }
 
+func TestWhatWasLostOftenBeforeTheUpgradeIsASuspect(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/schema1.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "store.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sql(t, dir, string(text)+"UPDATE items SET losses = 3 WHERE id IN ('second', 'running');")
+	s := openIn(t, dir, Options{Clock: newClock().Now})
+	taker := store.Taker{Worker: "next", TTL: ttl}
+	var ids [2][]string
+	for n, suspects := range []bool{false, true} {
+		got, err := s.Claim(t.Context(), store.ClaimRequest{Agent: "demo", Limit: 10, Suspects: suspects, Taker: taker})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range got {
+			ids[n] = append(ids[n], c.Head.ID)
+		}
+	}
+	if want := [2][]string{{"first", "parked"}, {"running", "second"}}; !slices.Equal(ids[0], want[0]) || !slices.Equal(ids[1], want[1]) {
+		t.Errorf("claimed %v, want %v", ids, want)
+	}
+}
+
 func TestAFileOfTheFirstSchemaKeepsWhatItSays(t *testing.T) {
 	t.Parallel()
 	s := schema1(t, newClock())

@@ -16,7 +16,11 @@
 //
 // Leases and due times are kept by the wall clock of this machine, in
 // milliseconds, since they are stored. A lease does not outlive the process:
-// when the file is opened, what was running is ready again.
+// when the file is opened, what was running is ready again. While the file is
+// open leases measure time that passes: when the clock is set, or the machine
+// has slept, they are moved after it, so that none ends early and none lasts
+// longer; and no retry waits for longer. What a client asks for by the clock
+// (scheduledFor, deadline) goes by the clock.
 package sqlite
 
 import (
@@ -43,6 +47,9 @@ var migrations embed.FS
 type Options struct {
 	// Clock is the store's now, for tests; nil is the system's.
 	Clock store.Clock
+	// Elapsed is time that only passes, for tests that set Clock; nil is the
+	// system's, or Clock's where that is given.
+	Elapsed func() time.Duration
 	// Logger is told about what goes on by itself: checkpoints that fail, the
 	// file opened again. nil: nobody is.
 	Logger *slog.Logger
@@ -124,7 +131,10 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 
 // claimFile makes the directory and the file and takes the lock.
 func claimFile(path string, o Options) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := identify(path); err != nil {
+		return nil, err
+	}
+	if err := makeDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	if !o.AllowNetworkFilesystem {
@@ -147,13 +157,37 @@ func claimFile(path string, o Options) (*os.File, error) {
 	return lock, nil
 }
 
+// makeDir makes a directory that outlives a power cut: SQLite syncs the one that
+// its files are in, and nobody the ones above.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent == dir {
+		return nil
+	}
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	f, err := os.Open(parent)
+	if err != nil {
+		return nil // it may be written and not read; nor can it be synced then
+	}
+	_ = f.Sync() // not every system can, and SQLite asks for no more
+	return f.Close()
+}
+
 func (s *Store) start(ctx context.Context, o Options) error {
 	if err := s.db.migrate(ctx); err != nil {
 		return err
 	}
 	var err error
 	s.Store, err = sqlstore.New(ctx, s.db, dialect(), sqlstore.Options{
-		Clock: o.Clock, Logger: o.Logger, QueueBytes: o.QueueBytes, Patience: o.Patience,
+		Clock: o.Clock, Elapsed: o.Elapsed, Logger: o.Logger, QueueBytes: o.QueueBytes, Patience: o.Patience,
 		StallAfter: o.StallAfter, RescueGrace: o.RescueGrace, CacheRows: o.remembered, VoidLeases: true,
 	})
 	if err != nil {

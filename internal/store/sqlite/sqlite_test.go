@@ -27,9 +27,16 @@ func TestStoreOpenedAgain(t *testing.T) {
 
 func openClock(t *testing.T, dir string, clock store.Clock) store.Store {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "store.db"), sqlite.Options{Clock: clock})
+	path := filepath.Join(dir, "store.db")
+	s, err := sqlite.Open(t.Context(), path, sqlite.Options{Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Whatever a rule did, the counts that are kept are those of a recount.
+	t.Cleanup(func() {
+		if wrong, err := sqlite.Miscounted(path); err != nil || wrong != "" {
+			t.Errorf("after the rule: %s, %v", wrong, err)
+		}
+	})
 	return s
 }

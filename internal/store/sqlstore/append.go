@@ -134,8 +134,11 @@ func (b *batch) fold(r *row, snap *store.Snapshot) error {
 // finish ends the attempt of a running item.
 func (b *batch) finish(r *row, i *item, f *store.Finish) error {
 	i.state, i.dirty = f.State, true
-	if f.State == store.Retryable {
+	switch f.State {
+	case store.Retryable:
 		i.failures++
+		i.at = after(b.now, f.After)
+	case store.Scheduled:
 		i.at = after(b.now, f.After)
 	}
 	if !i.ended() {

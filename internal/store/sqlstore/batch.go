@@ -36,6 +36,7 @@ type batch struct {
 	newTurns, newLog, newSnapshots, newAttempts []Value
 	newTasks, newItems                          []Value
 	passed                                      []passed
+	counts                                      map[counted]int64
 }
 
 // passed is an item that is no longer its task's current one but not yet written.
@@ -177,8 +178,8 @@ func (b *batch) settle(r *row) (becameReady bool) {
 	case store.Pending:
 		if !i.taken {
 			was := i.place
-			b.move(r, i, ready)
-			return was != ready
+			b.move(r, i, r.readyPlace(i))
+			return was != ready && was != suspect
 		}
 		b.move(r, i, nowhere)
 	default:

@@ -72,6 +72,7 @@ func (b *batch) writeRow(r *row) error {
 		}
 	}
 	h := &r.head
+	b.recount(r)
 	if r.isNew {
 		b.newTasks = append(b.newTasks, Text(h.ID), Text(h.Tenant), Text(h.Principal), Text(h.Agent), Text(h.ContextID),
 			Text(h.State), Int(toMillis(h.StatusAt)), Bool(h.Listed), Bool(h.Closed), Int(h.LastSeq), Int(h.Epoch),
@@ -110,10 +111,10 @@ func (b *batch) writeItem(r *row, i *item) error {
 		b.newItems = append(b.newItems, Text(h.ID), Text(h.Tenant), Text(h.Principal), Text(h.Agent), Int(r.format),
 			Text(i.ref.Kind), Int(i.ref.Turn), Text(i.state), Int(i.place), Bool(i.taken), Int(i.arrival),
 			Int(i.attempt), Int(i.failures), Int(i.losses), Int(i.at), Int(i.turnSeq), Bool(i.waited), Text(i.worker),
-			Int(i.priority), Int(i.runAt), Int(i.deadline), Bool(i.watched), Bool(i.expired))
+			Int(i.priority), Int(i.runAt), Int(i.deadline), Bool(i.watched), Bool(i.expired), Int(i.tried))
 	case i.dirty:
 		s, args := b.s.itemUpdate, append(b.args[:0], Text(i.state), Int(i.place), Bool(i.taken), Int(i.attempt), Int(i.failures),
-			Int(i.losses), Int(i.at), Int(i.turnSeq), Bool(i.waited), Text(i.worker), Int(i.runAt))
+			Int(i.losses), Int(i.at), Int(i.turnSeq), Bool(i.waited), Text(i.worker), Int(i.runAt), Int(i.tried))
 		if i.deadline != 0 {
 			s, args = b.s.itemUpdateTimed, append(args, Bool(i.watched), Bool(i.expired))
 		}

@@ -4,6 +4,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/errand-a2a/errand/internal/store"
 )
@@ -13,10 +14,12 @@ import (
 type listShape int
 
 const (
-	withContext listShape = 1 << iota
-	withState
+	withState listShape = 1 << iota
+	withContext
 	withSince
 	listShapes = 1 << iota
+	// plainShapes are those whose total is kept: without a filter and by state.
+	plainShapes = withContext
 )
 
 func (s *statements) lists() {
@@ -43,7 +46,7 @@ func (s *statements) lists() {
 }
 
 // List returns listed tasks of a scope, the newest status first. A page costs
-// what its own tasks cost; Total walks over every task that matches.
+// what its own tasks cost; see total for Total.
 func (s *Store) List(ctx context.Context, q store.ListQuery) (page store.Page, err error) {
 	err = s.read(ctx, "list", func(v view) error {
 		page = store.Page{Until: truncated(q.Until)}
@@ -88,36 +91,51 @@ func (v view) page(q store.ListQuery, page *store.Page) error {
 		add(withSince, Int(after(q.Since, 0)))
 	}
 	if q.Total {
-		err := v.query("count tasks", v.s.totals[shape], func(x Row) error {
-			page.Total = int(x.Int(0))
-			return nil
-		}, args...)
+		n, err := v.total(q, shape, from, args)
 		if err != nil {
 			return err
 		}
+		page.Total = int(n)
 	}
 	if at := toMillis(q.After.StatusAt); q.After != (store.ListPosition{}) && at < from {
 		args[3], args[4] = Int(at), Text(q.After.ID)
 	}
-	var heads []store.Head
+	var tasks []store.Stored
 	err := v.query("list tasks", v.s.pages[shape], func(x Row) error {
-		var h store.Head
-		format := scanHead(x, &h)
-		heads = append(heads, h)
-		return known(format, "the head", h.Ref)
+		var t store.Stored
+		format := scanHead(x, &t.Head)
+		t.Unreadable = known(format, "the head", t.Head.Ref)
+		tasks = append(tasks, t)
+		return nil
 	}, append(args, Int(max(q.Limit, 0)+1))...)
 	if err != nil {
 		return err
 	}
-	if len(heads) > q.Limit {
-		heads, page.More = heads[:q.Limit], true
+	if len(tasks) > q.Limit {
+		tasks, page.More = tasks[:q.Limit], true
 	}
-	for _, h := range heads {
-		t, err := v.stored(h)
-		if err != nil {
-			return err
+	if len(tasks) > 0 {
+		page.Tasks = tasks
+	}
+	return v.fill(page.Tasks)
+}
+
+// fill adds the content of listed tasks. One that a newer release has written
+// takes nothing away from the others.
+func (v view) fill(tasks []store.Stored) error {
+	for i, t := range tasks {
+		if t.Unreadable != nil {
+			continue
 		}
-		page.Tasks = append(page.Tasks, t)
+		whole, err := v.stored(t.Head)
+		switch {
+		case errors.Is(err, store.ErrFormat):
+			tasks[i].Unreadable = err
+		case err != nil:
+			return err
+		default:
+			tasks[i] = whole
+		}
 	}
 	return nil
 }

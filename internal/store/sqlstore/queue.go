@@ -27,10 +27,13 @@ func (s *Store) Claim(ctx context.Context, req store.ClaimRequest) (out []store.
 }
 
 func (b *batch) claims(req store.ClaimRequest, out *[]store.Claim) error {
-	if known := b.ready[req.Agent]; known.known && !known.any {
+	which, from := b.s.readyItems, ready
+	if req.Suspects {
+		which, from = b.s.suspectItems, suspect
+	} else if known := b.ready[req.Agent]; known.known && !known.any {
 		return nil
 	}
-	refs, err := b.refs("find ready items", b.s.readyItems, Text(req.Agent), Int(formatNow), Int(req.Limit))
+	refs, err := b.refs("find ready items", which, Text(req.Agent), Int(formatNow), Int(req.Limit))
 	if err != nil {
 		return err
 	}
@@ -39,7 +42,7 @@ func (b *batch) claims(req store.ClaimRequest, out *[]store.Claim) error {
 		if err != nil {
 			return err
 		}
-		if r == nil || r.current() == nil || r.current().place != ready {
+		if r == nil || r.current() == nil || r.current().place != from {
 			return failed("find ready items", errMoved)
 		}
 		c, err := b.take(r, req.Taker)
@@ -84,6 +87,9 @@ func (b *batch) refs(doing string, s *Statement, args ...Value) (out []task.Ref,
 // claim gives the current item of a task to whoever asked; the message is left
 // to the caller, who may have it already.
 func (b *batch) claim(r *row, i *item, t store.Taker) store.Claim {
+	if i.place == suspect {
+		i.tried = b.nextArrival()
+	}
 	i.state, i.at, i.worker, i.dirty = store.Running, after(b.now, t.TTL), t.Worker, true
 	r.head.Epoch++
 	r.dirty = true

@@ -3,10 +3,12 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/errand-a2a/errand/internal/store"
@@ -185,19 +187,27 @@ func (s *Store) Attempts(ctx context.Context, ref task.Ref) (out []store.Attempt
 }
 
 // Waiting returns the agents after a name that have something ready: one seek
-// in the claim index for each, however much they have.
+// in the claim index and one in that of the suspects for each, however much they
+// have.
 func (s *Store) Waiting(ctx context.Context, after string, limit int) (names []string, err error) {
 	err = s.read(ctx, "waiting", func(v view) error {
 		for len(names) < limit {
-			found := false
-			err := v.query("find an agent with ready items", v.s.readyAgent, func(x Row) error {
-				found, after = true, x.Text(0)
-				return nil
-			}, Text(after), Int(formatNow))
-			if err != nil || !found {
-				return err
+			next, found := "", false
+			for _, first := range []*Statement{v.s.readyAgent, v.s.suspectAfter} {
+				err := v.query("find an agent with ready items", first, func(x Row) error {
+					if name := x.Text(0); !found || name < next {
+						next, found = name, true
+					}
+					return nil
+				}, Text(after), Int(formatNow))
+				if err != nil {
+					return err
+				}
 			}
-			names = append(names, after)
+			if !found {
+				return nil
+			}
+			after, names = next, append(names, next)
 		}
 		return nil
 	})
@@ -205,6 +215,49 @@ func (s *Store) Waiting(ctx context.Context, after string, limit int) (names []s
 		return nil, err
 	}
 	return names, nil
+}
+
+// Suspects returns the agents that have suspects, in the order of the first of
+// each: one seek for each agent.
+func (s *Store) Suspects(ctx context.Context, limit int) (names []string, err error) {
+	var all []firstSuspect
+	err = s.read(ctx, "suspects", func(v view) error {
+		which, after := v.s.suspectOf, "" // no name comes before the empty one
+		for {
+			n := len(all)
+			err := v.query("find an agent with suspects", which, func(x Row) error {
+				all = append(all, firstSuspect{x.Text(0), x.Int(1), x.Int(2), x.Int(3), x.Int(4)})
+				return nil
+			}, Text(after), Int(formatNow))
+			if err != nil {
+				return err
+			}
+			switch {
+			case len(all) > n:
+				after = all[n].agent
+			case which == v.s.suspectAfter:
+				return nil
+			}
+			which = v.s.suspectAfter
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b firstSuspect) int {
+		return cmp.Or(cmp.Compare(b.tried, a.tried), cmp.Compare(b.priority, a.priority),
+			cmp.Compare(a.runAt, b.runAt), cmp.Compare(a.arrival, b.arrival))
+	})
+	for _, f := range all[:min(len(all), max(limit, 0))] {
+		names = append(names, f.agent)
+	}
+	return names, nil
+}
+
+// firstSuspect is the suspect that an agent's claim would take first.
+type firstSuspect struct {
+	agent                           string
+	tried, priority, runAt, arrival int64
 }
 
 // Secret returns the store's own random key of a name.

@@ -44,6 +44,7 @@ const (
 	ready         // can be claimed
 	leased        // running
 	due           // retryable or scheduled
+	suspect       // can be claimed by who asks for suspects
 )
 
 // cancelPriority is above every priority that a message can have: somebody
@@ -67,6 +68,7 @@ type item struct {
 	turnSeq                   uint64
 	waited                    bool // turnSeq is not known before the first claim
 	worker                    string
+	tried                     int64 // numbers the claims of suspects; 0: it was never claimed as one
 
 	isNew, dirty bool
 }
@@ -115,6 +117,16 @@ func (r *row) running(ref store.ItemRef) *item {
 	return i
 }
 
+// readyPlace is where an item waits that can be claimed: in the quarantine if its
+// processes may have died of it. One that will not be run is not suspected of
+// anything.
+func (r *row) readyPlace(i *item) place {
+	if i.losses >= store.SuspectLosses && (i.ref.Kind == store.CancelItem || r.head.Cancel != store.CancelRequested) {
+		return suspect
+	}
+	return ready
+}
+
 // askedToCancel is what RequestCancel brought while a cancellation is asked for.
 func (r *row) askedToCancel() []byte {
 	if r.head.Cancel != store.CancelRequested {
@@ -152,6 +164,7 @@ func scanItem(x Row) *item {
 		arrival: x.Int(5), attempt: int(x.Int(6)), failures: int(x.Int(7)), losses: int(x.Int(8)),
 		at: x.Int(9), turnSeq: uint64(x.Int(10)), waited: x.Int(11) != 0, worker: x.Text(12),
 		priority: int(x.Int(13)), runAt: x.Int(14), deadline: x.Int(15), watched: x.Int(16) != 0, expired: x.Int(17) != 0,
+		tried: x.Int(18),
 	}
 }
 

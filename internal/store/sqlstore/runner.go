@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,9 +25,12 @@ type runner struct {
 	ready *readyError
 
 	conn    Conn // nil: the database must be opened again
+	stuck   bool // the database is open, and nothing can be committed
 	again   *time.Timer
 	backoff time.Duration
 	given   given
+	steps   *steps
+	set     time.Duration // how far the clock was set since the leases were last moved after it
 
 	id [16]byte // of the last batch: 8 random bytes, then a counter
 	b  batch    // used again and again for its slices
@@ -43,21 +47,45 @@ func (e *commitError) Error() string { return "commit: " + e.err.Error() }
 func (e *commitError) Unwrap() error { return e.err }
 
 // run answers every operation in op.err. Without operations it tries to open
-// the database.
+// the database, or whether it commits again.
 func (r *runner) run(ops []*op) {
 	began := r.o.Clock()
 	r.stall.begin(began)
+	if r.clock(); r.set != 0 && r.conn != nil {
+		r.follow()
+	}
 	switch {
+	case r.conn != nil && len(ops) == 0:
+		r.probe()
 	case r.conn != nil:
 		r.transact(ops, false)
 	case len(ops) == 0:
-		r.reopen(0)
+		if r.reopen(0) == nil && r.stuck {
+			r.probe()
+		}
 	default:
 		fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, r.ready.get()))
 	}
 	r.cache.trim()
-	beats := len(ops) > 0 && ops[0].cl == beat && ops[0].err == nil
-	r.stall.end(began, r.o.Clock(), beats)
+	r.tellStall(began, ops)
+}
+
+// tellStall says what a batch has meant for leases. Heartbeats come first in it.
+func (r *runner) tellStall(began time.Time, ops []*op) {
+	now := r.o.Clock()
+	beats, failed := len(ops) > 0 && ops[0].cl == beat, slices.ContainsFunc(ops, (*op).unserved)
+	r.stall.end(began, now, beats && ops[0].err == nil)
+	switch {
+	case beats && failed:
+		r.stall.miss()
+	case len(ops) > 0 && !failed:
+		r.stall.served(now)
+	}
+}
+
+// unserved reports whether the database failed the operation.
+func (o *op) unserved() bool {
+	return errors.Is(o.err, store.ErrFull) || errors.Is(o.err, store.ErrUnavailable) || errors.Is(o.err, store.ErrUnknown)
 }
 
 func fill(ops []*op, err error) {
@@ -101,6 +129,7 @@ func (r *runner) transact(ops []*op, careful bool) {
 			careful = true
 		case class == Full:
 			fill(ops, fmt.Errorf("%w: %w", store.ErrFull, err))
+			r.doubt()
 			return
 		case class == Busy:
 			fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, err))
@@ -111,8 +140,9 @@ func (r *runner) transact(ops []*op, careful bool) {
 				return
 			}
 		}
-		if try == maxTries {
+		if try == maxTries || r.stuck {
 			fill(ops, fmt.Errorf("%w: %w", store.ErrUnavailable, err))
+			r.doubt()
 			return
 		}
 	}
@@ -145,7 +175,55 @@ func (r *runner) once(ops []*op, careful bool) error {
 	}
 	r.given = b.given
 	b.keep()
+	r.unstick()
 	return nil
+}
+
+// doubt asks whether anything can be committed after a batch that could not:
+// much may not fit where little does.
+func (r *runner) doubt() {
+	if !r.stuck && r.conn != nil {
+		r.probe()
+	}
+}
+
+// probe commits the mark of an empty batch, which is the least that can be
+// committed. While even that fails the store is not ready, and tries again after
+// a while by itself: nobody need send anything to one that says so.
+func (r *runner) probe() {
+	err := r.conn.Begin()
+	if err == nil {
+		r.b.reset(r, false)
+		err = r.b.mark(&r.id)
+	}
+	if err == nil {
+		err = r.conn.Commit()
+	}
+	if err == nil {
+		r.unstick()
+		return
+	}
+	if !r.stuck {
+		r.o.Logger.Error("store: nothing can be committed; trying again until it can", "error", err)
+	}
+	r.stuck = true
+	if c := r.db.Class(err); c == Broken || r.conn.Rollback() != nil {
+		if r.renew(err) != nil {
+			return // which has arranged to be called again
+		}
+	}
+	r.ready.set(err)
+	r.backoff = min(max(2*r.backoff, 50*time.Millisecond), time.Second)
+	r.again.Reset(r.backoff)
+}
+
+// unstick: something was committed.
+func (r *runner) unstick() {
+	if r.stuck {
+		r.stuck, r.backoff = false, 0
+		r.ready.set(nil)
+		r.o.Logger.Info("store: commits succeed again")
+	}
 }
 
 // rollback ends a transaction that is not to be committed, because of err or,
@@ -167,7 +245,9 @@ func (r *runner) rollback(b *batch, err error) error {
 
 // renew opens the database again after an error that broke the connection.
 func (r *runner) renew(cause error) error {
-	r.o.Logger.Warn("store: the connection broke; the database is opened again", "error", cause)
+	if !r.stuck { // then it has been said, and is tried again and again
+		r.o.Logger.Warn("store: the connection broke; the database is opened again", "error", cause)
+	}
 	r.conn = nil
 	r.ready.set(cause)
 	return r.reopen(r.o.Patience)
@@ -184,7 +264,9 @@ func (r *runner) resolve(cause error) (committed bool, err error) {
 		return false, err
 	}
 	committed = string(mark) == string(last[:])
-	r.o.Logger.Warn("store: the outcome of a commit was unknown", "committed", committed)
+	if committed || !r.stuck {
+		r.o.Logger.Warn("store: the outcome of a commit was unknown", "committed", committed)
+	}
 	return committed, nil
 }
 
@@ -206,10 +288,13 @@ func (r *runner) reopen(patience time.Duration) error {
 	for {
 		conn, err := r.db.Writer(context.Background())
 		if err == nil {
-			r.conn, r.backoff = conn, 0
+			r.conn = conn
 			if _, g, e := r.last(); e == nil {
 				r.given = given{max(r.given.arrival, g.arrival), max(r.given.runAt, g.runAt)}
-				r.ready.set(nil)
+				if !r.stuck {
+					r.backoff = 0
+					r.ready.set(nil)
+				}
 				return nil
 			} else {
 				r.conn, err = nil, e
@@ -241,7 +326,10 @@ func (b *batch) all(ops []*op) error {
 			return o.err
 		}
 	}
-	return b.flush()
+	if err := b.flush(); err != nil {
+		return err
+	}
+	return b.writeCounts()
 }
 
 // mark writes the id of the batch: who finds it knows that all of it was committed.
@@ -256,12 +344,16 @@ func (b *batch) mark(id *[16]byte) error {
 
 func (b *batch) reset(r *runner, careful bool) {
 	b.conn, b.s, b.cache = r.conn, r.s, r.cache
-	b.now, b.given = r.o.Clock(), r.given
-	b.alone, b.wrote, b.stalled = careful, false, r.stall.active(b.now)
+	b.now, b.given = r.clock(), r.given
+	b.alone, b.wrote, b.stalled = careful, false, r.stall.active(b.now) || r.set != 0
 	if b.ready == nil {
 		b.ready = map[string]readiness{}
 	}
 	clear(b.ready)
+	if b.counts == nil {
+		b.counts = map[counted]int64{}
+	}
+	clear(b.counts)
 	clear(b.touched)
 	b.touched = b.touched[:0]
 	b.passed = b.passed[:0]

@@ -8,16 +8,17 @@ import (
 )
 
 // stallGuard knows whether leases may have run out only because nobody could
-// renew them: a commit that took very long, a process that was stopped, a clock
-// that jumped. Then nothing is rescued before a round of heartbeats was
+// renew them: a commit that took very long, commits that failed, a process that
+// was stopped, a clock that jumped. Then nothing is rescued before a round of heartbeats was
 // committed, or as much time has passed as one takes.
 type stallGuard struct {
 	after time.Duration // what counts as a stall
 	grace time.Duration // one heartbeat interval, and some
 
-	mu    sync.Mutex
-	since time.Time // by the clock of the store, when the stall ended; zero: none
-	pulse time.Time // wall clock of the last beat of the process
+	mu     sync.Mutex
+	since  time.Time // by the clock of the store, when the stall ended; zero: none
+	pulse  time.Time // wall clock of the last beat of the process
+	missed bool      // heartbeats have failed, and nothing was committed since
 }
 
 // alive is called about once a second by a goroutine of its own. Both it and
@@ -50,7 +51,24 @@ func (g *stallGuard) end(began, now time.Time, beats bool) {
 	case now.Sub(began) > g.after:
 		g.since = now // the leases in this very batch were renewed from its beginning
 	case beats:
-		g.since = time.Time{}
+		g.since, g.missed = time.Time{}, false
+	}
+}
+
+// miss tells that heartbeats could not be committed.
+func (g *stallGuard) miss() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.missed = true
+}
+
+// served tells that a batch could be. If heartbeats could not for a while, the
+// next round of them will be.
+func (g *stallGuard) served(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.missed {
+		g.since, g.missed = now, false
 	}
 }
 
@@ -58,5 +76,5 @@ func (g *stallGuard) end(began, now time.Time, beats bool) {
 func (g *stallGuard) active(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.since.IsZero() && now.Sub(g.since) < g.grace
+	return g.missed || !g.since.IsZero() && now.Sub(g.since) < g.grace
 }

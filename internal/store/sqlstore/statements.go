@@ -35,7 +35,7 @@ const (
 	rowExtra  = ", cancel_request, snapshot_bytes, tail_bytes"
 
 	itemColumns = "kind, turn, state, place, taken, arrival, attempt, failures, losses, at, turn_seq, waited, worker," +
-		" priority, run_at, deadline, watched, expired"
+		" priority, run_at, deadline, watched, expired, tried"
 )
 
 // wave is an INSERT for one row and for many at once.
@@ -61,7 +61,10 @@ type statements struct {
 	tailBytes                            *Statement
 	readyAny, readyItems, leasedOut      *Statement
 	readyAgent                           *Statement
+	suspectItems                         *Statement
+	suspectOf, suspectAfter              *Statement
 	dueItems, dueNext, staleLeases       *Statement
+	moveLeases, moveRetries              *Statement
 	lateItems, lateNext                  *Statement
 	keyLoad, keyReplace, keyDelete       *Statement
 	keySweepable, keyPostpone            *Statement
@@ -72,6 +75,8 @@ type statements struct {
 	tasks, items, turnRows, logRows      wave
 	snapshots, attemptRows, keys         wave
 	pages, totals                        [listShapes]*Statement
+	sums, newer                          [plainShapes]*Statement
+	countChange, countFirst              *Statement
 	newest                               *Statement
 }
 
@@ -85,6 +90,7 @@ func newStatements(d Dialect) *statements {
 	s.queue()
 	s.reads()
 	s.lists()
+	s.counts()
 	return s
 }
 
@@ -130,7 +136,7 @@ func (s *statements) replace(key string, columns string) string {
 func (s *statements) writes() {
 	s.tasks = s.insert("tasks", headColumns+rowExtra, s.dialect.Ignore)
 	s.items = s.insert("items", taskKey+", agent, format, "+itemColumns, s.replace(taskKey+", kind, turn",
-		"state, place, taken, arrival, attempt, failures, losses, at, turn_seq, waited, worker, priority, run_at, deadline, watched, expired"))
+		"state, place, taken, arrival, attempt, failures, losses, at, turn_seq, waited, worker, priority, run_at, deadline, watched, expired, tried"))
 	s.turnRows = s.insert("turns", taskKey+", turn, message_id, message, request, format", "")
 	s.logRows = s.insert("log", taskKey+", last_seq, first_seq, body, format", "")
 	s.snapshots = s.insert("snapshots", taskKey+", seq, body, format", s.replace(taskKey, "seq, body, format"))
@@ -148,7 +154,7 @@ func (s *statements) writes() {
 	s.taskLoad = s.text("SELECT " + headColumns + rowExtra + " FROM tasks WHERE " + byTask)
 
 	const change = "UPDATE items SET state = ?, place = ?, taken = ?, attempt = ?, failures = ?, losses = ?," +
-		" at = ?, turn_seq = ?, waited = ?, worker = ?, run_at = ?"
+		" at = ?, turn_seq = ?, waited = ?, worker = ?, run_at = ?, tried = ?"
 	const oneItem = " WHERE " + byTask + " AND kind = ? AND turn = ?"
 	s.itemUpdate = s.text(change + oneItem)
 	// What has to do with a deadline is in an index, which is left alone for the
@@ -176,11 +182,18 @@ func (s *statements) queue() {
 	s.readyAny = s.text("SELECT 1 FROM items WHERE place = 1 AND agent = ? AND format <= ? LIMIT 1")
 	s.readyItems = s.text(owner + " FROM items WHERE place = 1 AND agent = ? AND format <= ? ORDER BY priority DESC, run_at, arrival LIMIT ?")
 	s.readyAgent = s.text("SELECT agent FROM items WHERE place = 1 AND agent > ? AND format <= ? ORDER BY agent LIMIT 1")
+	const triedLast = " ORDER BY tried DESC, priority DESC, run_at, arrival LIMIT "
+	s.suspectItems = s.text(owner + " FROM items WHERE place = 4 AND agent = ? AND format <= ?" + triedLast + "?")
+	const suspect = "SELECT agent, tried, priority, run_at, arrival FROM items WHERE place = 4 AND "
+	s.suspectOf = s.text(suspect + "agent = ? AND format <= ?" + triedLast + "1")
+	s.suspectAfter = s.text(suspect + "agent > ? AND format <= ? ORDER BY agent, tried DESC, priority DESC, run_at, arrival LIMIT 1")
 	s.leasedOut = s.text(owner + " FROM items WHERE place = 2 AND at <= ? ORDER BY at LIMIT ?")
 	s.dueItems = s.text(owner + " FROM items WHERE place = 3 AND at <= ? ORDER BY at, arrival LIMIT ?")
 	s.dueNext = s.text("SELECT at FROM items WHERE place = 3 ORDER BY at LIMIT 1")
 	s.lateItems = s.text(owner + ", kind, turn FROM items WHERE watched = 1 AND deadline <= ? AND format <= ? ORDER BY deadline LIMIT ?")
 	s.lateNext = s.text("SELECT deadline FROM items WHERE watched = 1 AND format <= ? ORDER BY deadline LIMIT 1")
+	s.moveLeases = s.text("UPDATE items SET at = at + ? WHERE place = 2")
+	s.moveRetries = s.text("UPDATE items SET at = at + ? WHERE place = 3 AND state = 'retryable'")
 	s.staleLeases = s.text(owner + " FROM items WHERE place = 2")
 }
 

@@ -17,6 +17,9 @@ import (
 type Options struct {
 	// Clock is the store's now; nil is the system's.
 	Clock store.Clock
+	// Elapsed is time that only passes, whatever happens to Clock; nil is the
+	// system's, or Clock's where that is given.
+	Elapsed func() time.Duration
 	// Logger is told when the database has to be opened again; nil: nobody is.
 	Logger *slog.Logger
 	// BatchOps and BatchBytes bound one transaction; default 512 and 8 MiB.
@@ -85,7 +88,7 @@ func New(ctx context.Context, db Database, d Dialect, o Options) (*Store, error)
 	s := &Store{db: db, s: newStatements(d), o: o.withDefaults(), stopPulse: make(chan struct{})}
 	r := &runner{
 		db: db, s: s.s, o: s.o, cache: newCache(s.o.CacheRows), ready: &s.ready,
-		stall: &stallGuard{after: s.o.StallAfter, grace: s.o.RescueGrace},
+		stall: &stallGuard{after: s.o.StallAfter, grace: s.o.RescueGrace}, steps: newSteps(o.Clock, o.Elapsed),
 	}
 	if _, err := rand.Read(r.id[:8]); err != nil {
 		return nil, fmt.Errorf("make a batch id: %w", err)

@@ -209,6 +209,9 @@ func (b *batch) requestCancel(c *store.CancelRequest, out *store.Cancellation) e
 	repeat := r.head.Cancel == store.CancelRequested
 	if repeat || r.head.Running || !r.head.Started {
 		r.cancelRequest, r.head.Cancel, r.dirty = bytes.Clone(c.Request), store.CancelRequested, true
+		if i := r.current(); i != nil && i.place == suspect {
+			b.move(r, i, r.readyPlace(i))
+		}
 		out.Head = r.head
 		return nil
 	}

@@ -14,6 +14,7 @@ var finishRules = []rule{
 	{"a retryable item is due exactly after its delay", finishRetryable},
 	{"a retryable item keeps turn, message and log", finishRetryKeeps},
 	{"a released item is ready at once and costs nothing", finishReleased},
+	{"an item that is released until later is due then and costs nothing", finishReleasedUntil},
 	{"failures, losses and releases are counted apart", finishCounts},
 	{"what is due is promoted up to the limit, and the next one is told", finishPromoteLimit},
 	{"promotion tells the agents that have more to do", finishPromoteAgents},
@@ -83,6 +84,25 @@ func finishReleased(w *world) {
 	w.want("a release counts neither as a failure nor as a loss", []int{again.Attempt, again.Failures, again.Losses}, []int{2, 0, 0})
 }
 
+func finishReleasedUntil(w *world) {
+	for _, after := range []time.Duration{ms, time.Second, 90 * time.Minute} {
+		h := w.running()
+		out := h.write(records(1), w.shows("WORKING"), func(a *store.Append) { a.Finish = &store.Finish{State: store.Scheduled, After: after} })
+		w.want("what is released until later is not due yet", out.Due, []string(nil))
+		w.want("Scheduled: nobody runs it", []any{h.turn().Item, h.head().Running}, []any{store.Scheduled, false})
+		w.clock.advance(after - ms)
+		agents, next := w.promote()
+		w.want("it is not promoted before its time", []any{agents, next}, []any{[]string(nil), ms})
+		w.claimNone("it is not ready before its time")
+		w.clock.advance(ms)
+		agents, _ = w.promote()
+		w.want("it is promoted when its time has come", agents, []string{agent})
+		again := w.claimOne("what was promoted is ready", h.Head.Ref)
+		w.want("a release counts neither as a failure nor as a loss", []int{again.Attempt, again.Failures, again.Losses}, []int{2, 0, 0})
+		again.park()
+	}
+}
+
 func finishCounts(w *world) {
 	h := w.running()
 	ref := h.Head.Ref
@@ -101,7 +121,11 @@ func finishCounts(w *world) {
 		case "release":
 			h.write(ends(store.Pending))
 		}
-		h = w.claimOne("ready again after: "+how, ref)
+		if losses < store.SuspectLosses {
+			h = w.claimOne("ready again after: "+how, ref)
+		} else {
+			h = w.trySuspect("ready again, as a suspect, after: "+how, ref)
+		}
 		attempts++
 		w.want("Attempt counts every run, Failures those that ended in Retryable, Losses those that were rescued",
 			[]int{h.Attempt, h.Failures, h.Losses}, []int{attempts, failures, losses})

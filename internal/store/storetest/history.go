@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -41,6 +42,8 @@ func modelAgrees(w *world) {
 			"time passes":    h.on(h.time),
 			"rescue":         h.on(h.rescue),
 			"promote":        h.on(h.promote),
+			"lose":           h.on(h.lose),
+			"census":         h.on(h.census),
 			"": func(rt *rapid.T) {
 				if h.last != nil {
 					h.last.check(rt, h.w)
@@ -189,7 +192,7 @@ func (h *history) plan(i *modelItem, s *store.Submission) {
 // took compares a claim with the model and remembers its holder.
 func (h *history) took(t *modelTask, c store.Claim) {
 	i := t.current()
-	t.claimed(h.now(), h.now().Add(ttl))
+	h.m.claimed(t, h.now(), h.now().Add(ttl))
 	left := time.Duration(0)
 	if !i.deadline.IsZero() && !i.expired {
 		left = i.deadline.Sub(h.now())
@@ -211,8 +214,9 @@ func (h *history) took(t *modelTask, c store.Claim) {
 func (h *history) claim() {
 	of := rapid.SampledFrom([]string{"a", "b"}).Draw(h.T, "agent")
 	limit := rapid.IntRange(1, 4).Draw(h.T, "limit")
-	ready := h.m.ready(of)
-	claims, err := h.w.Claim(h.w.Context(), store.ClaimRequest{Agent: of, Limit: limit, Taker: store.Taker{Worker: "worker", TTL: ttl}})
+	suspects := h.bool("suspects")
+	ready := h.m.lane(of, suspects)
+	claims, err := h.w.Claim(h.w.Context(), store.ClaimRequest{Agent: of, Limit: limit, Suspects: suspects, Taker: store.Taker{Worker: "worker", TTL: ttl}})
 	h.answered("Claim", err, nil)
 	if len(claims) != min(limit, len(ready)) {
 		h.Fatalf("Claim: %d of %d ready items with limit %d", len(claims), len(ready), limit)
@@ -356,6 +360,44 @@ func (h *history) rescue() {
 	h.answered("Rescue", err, nil)
 	if len(agents) != want {
 		h.Fatalf("Rescue: %d items, want %d", len(agents), want)
+	}
+}
+
+// lose lets the newest holder of a task die, so that suspects are not too rare.
+func (h *history) lose() {
+	h.anyTask()
+	h.w.clock.advance(ttl)
+	h.rescue()
+}
+
+func (h *history) census() {
+	var waiting []string
+	var first []*modelTask
+	for _, of := range []string{"a", "b"} {
+		suspects := h.m.lane(of, true)
+		if len(suspects)+len(h.m.ready(of)) > 0 {
+			waiting = append(waiting, of)
+		}
+		if len(suspects) > 0 {
+			first = append(first, suspects[0])
+		}
+	}
+	if len(first) == 2 && !first[0].before(first[1]) {
+		first[0], first[1] = first[1], first[0]
+	}
+	var want []string
+	for _, t := range first {
+		want = append(want, t.agent)
+	}
+	got, err := h.w.Suspects(h.w.Context(), 10)
+	h.answered("Suspects", err, nil)
+	if !slices.Equal(got, want) {
+		h.Fatalf("Suspects: %v, want %v", got, want)
+	}
+	got, err = h.w.Waiting(h.w.Context(), "", 10)
+	h.answered("Waiting", err, nil)
+	if !slices.Equal(got, waiting) {
+		h.Fatalf("Waiting: %v, want %v", got, waiting)
 	}
 }
 

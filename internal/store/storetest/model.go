@@ -29,6 +29,7 @@ type modelItem struct {
 	arrival                   int
 	deadline                  time.Time // zero: none
 	expired                   bool
+	tried                     int // numbers the claims as a suspect
 }
 
 type modelTask struct {
@@ -48,6 +49,7 @@ type modelTask struct {
 type model struct {
 	tasks    []*modelTask
 	arrivals int
+	tries    int
 }
 
 // arrived numbers a new item that may run at once or from a time on.
@@ -89,18 +91,39 @@ func (t *modelTask) current() *modelItem {
 
 func (t *modelTask) is(s store.ItemState) bool { i := t.current(); return i != nil && i.state == s }
 
+// suspect tells whether the current item was lost too often to be claimed with the others.
+func (t *modelTask) suspect() bool {
+	i := t.current()
+	return i.losses >= store.SuspectLosses && (i == t.cancel || t.request != store.CancelRequested)
+}
+
 // ready are the tasks of an agent whose item can be claimed, in queue order.
-func (m *model) ready(agent string) (out []*modelTask) {
+func (m *model) ready(agent string) (out []*modelTask) { return m.lane(agent, false) }
+
+// lane is one of the two lanes of ready items of an agent.
+func (m *model) lane(agent string, suspects bool) (out []*modelTask) {
 	for _, t := range m.tasks {
-		if t.agent == agent && t.is(store.Pending) {
+		if t.agent == agent && t.is(store.Pending) && t.suspect() == suspects {
 			out = append(out, t)
 		}
 	}
 	slices.SortFunc(out, func(a, b *modelTask) int {
-		x, y := a.current(), b.current()
-		return cmp.Or(cmp.Compare(y.priority, x.priority), x.runAt.Compare(y.runAt), cmp.Compare(x.arrival, y.arrival))
+		if a.before(b) {
+			return -1
+		}
+		return 1
 	})
 	return out
+}
+
+// before is the order of a lane.
+func (t *modelTask) before(other *modelTask) bool {
+	x, y := t.current(), other.current()
+	tried := 0
+	if t.suspect() {
+		tried = cmp.Compare(y.tried, x.tried)
+	}
+	return cmp.Or(tried, cmp.Compare(y.priority, x.priority), x.runAt.Compare(y.runAt), cmp.Compare(x.arrival, y.arrival)) < 0
 }
 
 func (m *model) find(ref task.Ref) *modelTask {
@@ -113,8 +136,12 @@ func (m *model) find(ref task.Ref) *modelTask {
 }
 
 // claimed moves the current item on as a claim does.
-func (t *modelTask) claimed(now, until time.Time) {
+func (m *model) claimed(t *modelTask, now, until time.Time) {
 	i := t.current()
+	if i.state == store.Pending && t.suspect() {
+		m.tries++
+		i.tried = m.tries
+	}
 	i.state, i.until = store.Running, until
 	t.epoch++
 	if i.expired = i.late(now); i.expired {

@@ -31,6 +31,7 @@ var groups = []struct {
 	{"grant", grantRules},
 	{"claim", claimRules},
 	{"census", censusRules},
+	{"quarantine", quarantineRules},
 	{"order", orderRules},
 	{"schedule", scheduleRules},
 	{"deadline", deadlineRules},

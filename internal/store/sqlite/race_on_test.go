@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build race
+
+package sqlite
+
+// powerCuts is how often the power is cut by default: the race detector makes
+// each ten times as dear.
+const powerCuts = 50

@@ -4,8 +4,10 @@ package prove
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -17,10 +19,10 @@ import (
 // Violation is a promise that did not hold.
 type Violation struct {
 	// Kind is one word: lost, gap, terminals, stuck, state, artifact, history,
-	// fold, duplicate, list, stream, attempt, error.
-	Kind   string
-	Task   string
-	Detail string
+	// fold, duplicate, list, stream, attempt, queue, store, race, error.
+	Kind   string `json:"kind"`
+	Task   string `json:"task"`
+	Detail string `json:"detail"`
 }
 
 func (v Violation) String() string { return fmt.Sprintf("%s: task %s: %s", v.Kind, v.Task, v.Detail) }
@@ -46,12 +48,10 @@ func (r *Report) Count(kind string) int {
 
 // Summary tells the figures in one line.
 func (r *Report) Summary() string {
-	wrong := 0
-	for _, kind := range []string{"state", "artifact", "history", "fold", "duplicate", "list", "stream", "attempt", "error"} {
-		wrong += r.Count(kind)
-	}
+	lost, terminals, gaps, stuck := r.Count("lost"), r.Count("terminals"), r.Count("gap"), r.Count("stuck")
+	wrong := len(r.Violations) - lost - terminals - gaps - stuck
 	return fmt.Sprintf("%d tasks, %d acknowledged operations, %d events: %d lost, %d double terminals, %d gaps, %d stuck, %d wrong",
-		r.Tasks, r.Operations, r.Events, r.Count("lost"), r.Count("terminals"), r.Count("gap"), r.Count("stuck"), wrong)
+		r.Tasks, r.Operations, r.Events, lost, terminals, gaps, stuck, wrong)
 }
 
 // checkers is how many tasks are checked at a time.
@@ -65,8 +65,19 @@ type Checker struct {
 	// ReplayTimeout bounds how long the replay of one task may take.
 	ReplayTimeout time.Duration
 
-	mu     sync.Mutex
-	report Report
+	mu      sync.Mutex
+	report  Report
+	answers Answers
+}
+
+// Answers are what GetTask said, a digest for each task.
+type Answers map[string]digest
+
+type digest [16]byte
+
+func digestOf(task object) digest {
+	sum := sha256.Sum256([]byte(canonical(task)))
+	return digest(sum[:])
 }
 
 // NewChecker returns a checker of the server that client speaks to.
@@ -77,34 +88,69 @@ func NewChecker(client *Client) *Checker {
 // Check waits until the server is settled and compares. An error means that it
 // could not be checked; violations stand in the report.
 func (c *Checker) Check(ctx context.Context, entries []Entry) (*Report, error) {
-	c.report = Report{}
-	stories := tellStories(entries)
-	for _, e := range entries {
-		if e.Op != opStream {
-			c.report.Operations++
+	return c.check(ctx, time.Time{}, func(yield func([]Entry, error) bool) { yield(entries, nil) })
+}
+
+// CheckLedgers compares with several ledgers, of which each holds whole
+// stories and only one is in memory at a time. Tasks whose last status is older
+// than since are not expected to stand in them; the zero time is of no task.
+func (c *Checker) CheckLedgers(ctx context.Context, since time.Time, paths ...string) (*Report, error) {
+	return c.check(ctx, since, readEach(paths))
+}
+
+func readEach(paths []string) iter.Seq2[[]Entry, error] {
+	return func(yield func([]Entry, error) bool) {
+		for _, path := range paths {
+			if !yield(ReadLedger(path)) {
+				return
+			}
 		}
 	}
-	c.report.Tasks = len(stories)
+}
+
+// Answers are what GetTask answered in the last check.
+func (c *Checker) Answers() Answers { return c.answers }
+
+func (c *Checker) check(ctx context.Context, since time.Time, ledgers iter.Seq2[[]Entry, error]) (*Report, error) {
+	c.report, c.answers = Report{}, make(Answers)
 	if err := c.settle(ctx); err != nil {
 		return nil, err
 	}
-	listed, err := c.list(ctx)
+	listed, err := c.list(ctx, since)
 	if err != nil {
 		return nil, err
 	}
-	for id := range listed {
-		if stories[id] == nil {
-			c.add("duplicate", id, "the server has a task that no acknowledged message made")
+	for entries, err := range ledgers {
+		if err != nil {
+			return nil, err
+		}
+		stories := tellStories(entries)
+		checkKeys(entries, c.add)
+		c.report.Operations += countOperations(entries)
+		c.report.Tasks += len(stories)
+		c.checkAll(ctx, stories, listed)
+		for id := range stories {
+			delete(listed, id)
 		}
 	}
-	c.checkAll(ctx, stories, listed)
+	for id := range listed {
+		c.add("duplicate", id, "the server has a task that no acknowledged message made")
+	}
 	slices.SortFunc(c.report.Violations, func(a, b Violation) int {
 		return strings.Compare(a.Kind+a.Task, b.Kind+b.Task)
 	})
 	return &c.report, ctx.Err()
 }
 
-func (c *Checker) checkAll(ctx context.Context, stories map[string]*story, listed map[string]object) {
+func countOperations(entries []Entry) int {
+	n := 0
+	for _, e := range entries {
+		n += boolInt(e.Op != opStream && e.Op != opIntend)
+	}
+	return n
+}
+
+func (c *Checker) checkAll(ctx context.Context, stories map[string]*story, listed map[string]string) {
 	ids := make(chan string)
 	var wg sync.WaitGroup
 	for range checkers {
@@ -161,34 +207,41 @@ func CountTasks(ctx context.Context, client *Client, state string) (int, error) 
 	return page.number("totalSize"), nil
 }
 
-// list reads every page and checks the listing itself.
-func (c *Checker) list(ctx context.Context) (map[string]object, error) {
-	tasks := make(map[string]object)
-	token, last, total := "", "", -1
+// list reads every page, checks the listing itself and returns the state of
+// each task.
+func (c *Checker) list(ctx context.Context, since time.Time) (map[string]string, error) {
+	states := make(map[string]string)
+	params := map[string]any{"pageSize": 100, "historyLength": 0}
+	if !since.IsZero() {
+		params["statusTimestampAfter"] = since.UTC().Format(time.RFC3339Nano)
+	}
+	last, total := "", -1
 	for {
-		page, err := c.client.Call(ctx, "ListTasks", map[string]any{"pageSize": 100, "pageToken": token}, nil)
+		page, err := c.client.Call(ctx, "ListTasks", params, nil)
 		if err != nil {
 			return nil, fmt.Errorf("list tasks: %w", err)
 		}
 		total = page.number("totalSize")
 		for _, t := range page.list("tasks") {
 			id, at := t.str("id"), t.at("status").str("timestamp")
-			if tasks[id] != nil {
+			if _, known := states[id]; known {
 				c.add("list", id, "is listed twice")
 			}
 			if last != "" && laterThan(at, last) {
 				c.add("list", id, "is listed at %s after one of %s", at, last)
 			}
-			tasks[id], last = t, at
+			states[id], last = t.state(), at
 		}
-		if token = page.str("nextPageToken"); token == "" {
+		token := page.str("nextPageToken")
+		if token == "" {
 			break
 		}
+		params["pageToken"] = token
 	}
-	if total != len(tasks) {
-		c.add("list", "", "totalSize is %d, the pages hold %d", total, len(tasks))
+	if total != len(states) {
+		c.add("list", "", "totalSize is %d, the pages hold %d", total, len(states))
 	}
-	return tasks, nil
+	return states, nil
 }
 
 // laterThan compares two timestamps; what cannot be read is later.
@@ -198,8 +251,9 @@ func laterThan(a, b string) bool {
 	return errA != nil || errB != nil || x.After(y)
 }
 
-// checkTask compares one task with its story.
-func (c *Checker) checkTask(ctx context.Context, s *story, listed object) error {
+// checkTask compares one task with its story; listed is its state in the
+// listing, "" where it is not listed.
+func (c *Checker) checkTask(ctx context.Context, s *story, listed string) error {
 	task, err := c.client.Call(ctx, "GetTask", map[string]any{"id": s.task}, nil)
 	if codeOf(err) == codeTaskNotFound {
 		c.add("lost", s.task, "%q was acknowledged and is not found", s.text)
@@ -208,10 +262,10 @@ func (c *Checker) checkTask(ctx context.Context, s *story, listed object) error 
 	if err != nil {
 		return err
 	}
-	if listed == nil {
+	if listed == "" {
 		c.add("list", s.task, "%q is not listed", s.text)
-	} else if listed.state() != task.state() {
-		c.add("list", s.task, "is listed as %s and is %s", listed.state(), task.state())
+	} else if listed != task.state() {
+		c.add("list", s.task, "is listed as %s and is %s", listed, task.state())
 	}
 	if !settled(task.state()) {
 		c.add("stuck", s.task, "%q is %s", s.text, task.state())
@@ -223,6 +277,7 @@ func (c *Checker) checkTask(ctx context.Context, s *story, listed object) error 
 	}
 	c.mu.Lock()
 	c.report.Events += len(frames)
+	c.answers[s.task] = digestOf(task)
 	c.mu.Unlock()
 	report := func(kind, format string, args ...any) { c.add(kind, s.task, format, args...) }
 	checkLog(frames, s, report)

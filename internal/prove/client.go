@@ -20,6 +20,7 @@ const (
 	codeTaskNotFound   = -32001
 	codeNotCancelable  = -32002
 	codeUnsupported    = -32004
+	codeInvalidParams  = -32602
 	retryWhileDown     = 20 * time.Millisecond
 	requestTimeout     = 30 * time.Second
 	streamIdleTimeout  = 40 * time.Second // keep-alives come every 15 s
@@ -141,6 +142,10 @@ func (c *Client) post(ctx context.Context, method string, params any, header htt
 	if err != nil {
 		return nil, fmt.Errorf("make %s: %w", method, err)
 	}
+	// One request is one request: with a body that can be read again and an
+	// idempotency key, the transport would repeat it on its own where a connection
+	// broke, and the prover would take the answer to a repeat for one to the first.
+	req.GetBody = nil
 	for k, v := range header {
 		req.Header[k] = v
 	}

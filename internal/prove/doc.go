@@ -9,5 +9,7 @@
 // engine cannot hide behind the same fault here. What was acknowledged stands
 // in a Ledger, a file that is synced before an operation counts.
 //
-// It knows the words of the demo agent and nothing else of the server.
+// It knows the words of the demo agent and, of the server, what a client knows.
+// The one exception comes last: when the server is stopped, its store is read
+// through the port, because the queue is what no client sees.
 package prove

@@ -27,8 +27,8 @@ type fake struct {
 	drop func(method string) bool
 	// cut says after how many frames a stream breaks; negative is never.
 	cut func() int
-	// forgetful makes it ignore idempotency keys.
-	forgetful bool
+	// forgetful makes it ignore idempotency keys, careless what they stood for.
+	forgetful, careless bool
 	// stall keeps replays open, unsorted lists in no order, and more is added
 	// to the total that a listing tells.
 	stall, unsorted bool
@@ -39,6 +39,7 @@ type fake struct {
 type fakeTurn struct {
 	task string
 	from int
+	text string
 }
 
 type fakeTask struct {
@@ -135,7 +136,11 @@ func (f *fake) list(params object) any {
 		if t == nil {
 			continue
 		}
-		if s := t.snapshot(); params.str("status") == "" || s.state() == params.str("status") {
+		s := t.snapshot()
+		if since := params.str("statusTimestampAfter"); since != "" && laterThan(since, s.at("status").str("timestamp")) {
+			continue
+		}
+		if params.str("status") == "" || s.state() == params.str("status") {
 			tasks = append(tasks, s)
 		}
 	}
@@ -155,6 +160,9 @@ func (f *fake) list(params object) any {
 // send makes or continues a task and carries it out at once.
 func (f *fake) send(m object, key string) (*fakeTask, *RPCError) {
 	if turn, ok := f.turns[key]; ok && !f.forgetful && f.tasks[turn.task] != nil {
+		if turn.text != m.texts()[0] && !f.careless {
+			return nil, &RPCError{Code: codeInvalidParams}
+		}
 		return f.tasks[turn.task], nil
 	}
 	if id := m.str("taskId"); id != "" {
@@ -165,7 +173,7 @@ func (f *fake) send(m object, key string) (*fakeTask, *RPCError) {
 		if terminal(t.snapshot().state()) {
 			return nil, &RPCError{Code: codeUnsupported}
 		}
-		f.turns[key] = fakeTurn{id, len(t.log)}
+		f.turns[key] = fakeTurn{id, len(t.log), m.texts()[0]}
 		t.user = append(t.user, m)
 		t.status(stateWorking, nil)
 		t.artifact("echo", m.texts()[0], false)
@@ -173,7 +181,7 @@ func (f *fake) send(m object, key string) (*fakeTask, *RPCError) {
 		return t, nil
 	}
 	t := &fakeTask{id: fmt.Sprintf("t%d", len(f.order)+1)}
-	f.tasks[t.id], f.turns[key] = t, fakeTurn{t.id, 0}
+	f.tasks[t.id], f.turns[key] = t, fakeTurn{t.id, 0, m.texts()[0]}
 	f.order = append(f.order, t.id)
 	t.add("task", map[string]any{
 		"id": t.id, "contextId": "c", "status": status(stateSubmitted, nil), "history": []any{m},

@@ -21,6 +21,9 @@ type Load struct {
 	ledger *Ledger
 	rate   int
 
+	// OnViolation, where it is set, is told each violation when it is seen.
+	OnViolation func(Violation)
+
 	acked   atomic.Int64
 	resumed atomic.Int64
 
@@ -117,7 +120,7 @@ func (l *Load) launch(ctx context.Context, wg *sync.WaitGroup, tokens, slots cha
 		wg.Go(func() {
 			defer func() { <-slots }()
 			s := &script{load: l, tokens: tokens}
-			if err := s.play(ctx); err != nil {
+			if err := s.play(ctx); err != nil && ctx.Err() == nil {
 				l.report("error", s.task, err.Error())
 			}
 		})
@@ -142,9 +145,13 @@ func (l *Load) drain(ctx context.Context, wg *sync.WaitGroup, tokens chan struct
 }
 
 func (l *Load) report(kind, task, detail string) {
+	v := Violation{Kind: kind, Task: task, Detail: detail}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.violations = append(l.violations, Violation{Kind: kind, Task: task, Detail: detail})
+	l.violations = append(l.violations, v)
+	l.mu.Unlock()
+	if l.OnViolation != nil {
+		l.OnViolation(v)
+	}
 }
 
 func (l *Load) intn(n int) int {
@@ -164,6 +171,13 @@ func (l *Load) moved(task string, ended bool) {
 		return
 	}
 	l.moving[task] = time.Now()
+}
+
+// intend writes what is about to be asked for. A prover that goes on with the
+// ledger of one that was killed asks for it again, with the same key: so it
+// learns what became of it, and no task is there that nobody knows of.
+func (l *Load) intend(of string, m Message) error {
+	return l.ledger.Note(Entry{Op: opIntend, Of: of, Task: m.Task, Text: m.Text, Message: m.ID, Key: m.Key})
 }
 
 // ack writes what was acknowledged and then counts it.

@@ -4,13 +4,18 @@ package prove
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -73,6 +78,14 @@ func TestLoad(t *testing.T) {
 			t.Errorf("not found: %s", report.Summary())
 		}
 	})
+	t.Run("finds a server that takes a key for another message", func(t *testing.T) {
+		t.Parallel()
+		f, client := newFake(t)
+		f.careless = true
+		if _, report := load(t, f, client); report.Count("duplicate") == 0 {
+			t.Errorf("not found: %s", report.Summary())
+		}
+	})
 	t.Run("finds a server that acknowledges and forgets", func(t *testing.T) {
 		t.Parallel()
 		f, client := newFake(t)
@@ -120,6 +133,30 @@ func TestFollowerTakesEachFrameOnce(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// The transport of net/http repeats what has an idempotency key; a prover that
+// does not know of a repeat expects of its answer what only the first must say.
+func TestClientSendsEachRequestOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 2 { // on a connection that was used before
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, `{"result":{}}`) //nolint:errcheck // the client sees it
+	}))
+	defer server.Close()
+	client := NewClient(server.URL)
+	defer client.Close()
+	m := newMessage("", "echo")
+	if _, err := client.Call(t.Context(), "SendMessage", m.params(false), m.header()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.Call(t.Context(), "SendMessage", m.params(false), m.header())
+	if !errors.Is(err, errUnanswered) || asked.Load() != 2 {
+		t.Errorf("%v after %d requests", err, asked.Load())
 	}
 }
 
@@ -186,6 +223,116 @@ func TestLedgerHoldsWhatWasAppended(t *testing.T) {
 	}
 	if err := ledger.Append(Entry{}); err == nil {
 		t.Error("a closed ledger acknowledged an entry")
+	}
+}
+
+func TestLedgerThatIsGoneOnWith(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger")
+	reopen := func(entries ...Entry) *Ledger {
+		ledger, err := ReopenLedger(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if err := ledger.Append(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return ledger
+	}
+	ledger := reopen(Entry{Op: opSend, Task: "1"})
+	if err := ledger.Note(Entry{Op: opIntend, Of: opSend, Message: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.file.WriteString(`{"op":"send","task":"2","text":"longer than the next line` + strings.Repeat(" ", 80)); err != nil { // the prover is killed here
+		t.Fatal(err)
+	}
+	if err := ledger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := ReadLedger(path); err != nil || len(entries) != 2 {
+		t.Errorf("with a torn line: %v %v", entries, err)
+	}
+	if err := reopen(Entry{Op: opSend, Task: "3"}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := ReadLedger(path)
+	if err != nil || len(entries) != 3 || entries[0].Task != "1" || entries[1].Message != "m" || entries[2].Task != "3" {
+		t.Errorf("gone on with: %v %v", entries, err)
+	}
+	if err := os.WriteFile(path, []byte("{\"op\":\"se\n{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := ReadLedger(path); err == nil {
+		t.Errorf("a line that is damaged was read as %v", entries)
+	}
+}
+
+// A load is cut off at any place: whatever the server had done by then, and
+// whatever of the answers was written down.
+func TestLoadFinishesWhatOneThatWasKilledLeftOpen(t *testing.T) {
+	t.Parallel()
+	sent, lost := newMessage("", "echo sent"), newMessage("", "echo lost on the way")
+	hangs, runs := newMessage("", "hang"), newMessage("", "count to 100000 every 20ms")
+	asks, parks := newMessage("", "ask one"), newMessage("", "ask two")
+	f, client := newFake(t)
+	do := func(m Message) string {
+		task, rpcErr := f.send(m.params(false)["message"].(map[string]any), m.Key)
+		if rpcErr != nil {
+			t.Fatal(rpcErr)
+		}
+		return task.id
+	}
+	intend := func(of string, m Message) Entry {
+		return Entry{Op: opIntend, Of: of, Task: m.Task, Text: m.Text, Message: m.ID, Key: m.Key}
+	}
+	acked := func(m Message, task string) Entry {
+		return Entry{Op: opSend, Task: task, Text: m.Text, Message: m.ID, Key: m.Key}
+	}
+	do(sent)
+	do(hangs)
+	running, canceled := do(runs), newMessage("", "hang")
+	gone := do(canceled)
+	f.tasks[gone].status(stateCanceled, nil) // nobody was told
+	one, two := do(asks), do(parks)
+	answer, late := newMessage(one, "echo answer"), newMessage(two, "echo late")
+	do(answer)
+	before := []Entry{
+		intend(opSend, sent), intend(opSend, lost), intend(opSend, hangs), intend(opSend, runs), acked(runs, running),
+		acked(canceled, gone), intend(opCancel, Message{Task: gone}), acked(asks, one), acked(parks, two),
+		intend(opFollowUp, answer), intend(opFollowUp, late),
+	}
+	path := filepath.Join(t.TempDir(), "ledger")
+	ledger, err := OpenLedger(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
+	for _, e := range before {
+		if err := ledger.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if open, err := NewLoad(client, ledger, 1, 1).Finish(t.Context(), before); err != nil || open != 7 {
+		t.Fatalf("finished %d, %v", open, err)
+	}
+	entries, err := ReadLedger(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := leftOpen(entries); len(left) > 0 {
+		t.Errorf("still open: %v", left)
+	}
+	report, err := NewChecker(client).Check(t.Context(), entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range report.Violations {
+		t.Error(v)
+	}
+	if report.Tasks != 7 || len(f.order) != 7 {
+		t.Errorf("the ledger knows of %d tasks, the server has %d", report.Tasks, len(f.order))
 	}
 }
 

@@ -21,6 +21,10 @@ import (
 
 // Server is the real program, started, killed and started again on one store.
 type Server struct {
+	// PIDFile, where it is set, names the process that runs, so that EndOrphan
+	// finds it when the prover itself was killed.
+	PIDFile string
+
 	binary string
 	listen string
 	store  string
@@ -84,27 +88,50 @@ func (s *Server) URL() string { return "http://" + s.listen + "/" }
 // took.
 func (s *Server) Start(ctx context.Context) (time.Duration, error) {
 	begin := time.Now()
+	if err := s.Launch(); err != nil {
+		return 0, err
+	}
 	s.mu.Lock()
+	exited := s.exited
+	s.mu.Unlock()
+	if err := s.awaitReady(ctx, exited); err != nil {
+		return 0, err
+	}
+	return time.Since(begin), nil
+}
+
+// Launch runs the program and waits for nothing.
+func (s *Server) Launch() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	cmd := exec.Command(s.binary, "dev", "--listen", s.listen, "--store", s.store,
 		"--max-attempts", "unlimited", "--max-losses", "unlimited")
 	// A kill loop loses an attempt with every kill: the caps, right for real
 	// life, would end the tasks that the checker waits for.
 	cmd.Stdout, cmd.Stderr = &s.output, &s.output
 	if err := cmd.Start(); err != nil {
-		s.mu.Unlock()
-		return 0, fmt.Errorf("start errand: %w", err)
+		return fmt.Errorf("start errand: %w", err)
 	}
 	exited := make(chan struct{})
 	s.cmd, s.exited = cmd, exited
-	s.mu.Unlock()
 	go func() {
 		defer close(exited)
 		cmd.Wait() //nolint:errcheck // a killed process always reports an error
 	}()
-	if err := s.awaitReady(ctx, exited); err != nil {
-		return 0, err
+	if s.PIDFile == "" {
+		return nil
 	}
-	return time.Since(begin), nil
+	if err := os.WriteFile(s.PIDFile, fmt.Appendf(nil, "%d %s", cmd.Process.Pid, s.listen), 0o600); err != nil {
+		return fmt.Errorf("write down the process: %w", err)
+	}
+	return nil
+}
+
+// Running reports whether the program was started and not ended since.
+func (s *Server) Running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cmd != nil
 }
 
 func (s *Server) awaitReady(ctx context.Context, exited <-chan struct{}) error {
@@ -137,6 +164,33 @@ func (s *Server) Kill() error { return s.end(syscall.SIGKILL, 5*time.Second) }
 
 // Stop asks the program to end and waits until it has.
 func (s *Server) Stop() error { return s.end(syscall.SIGTERM, 40*time.Second) }
+
+// KillDraining asks the program to end and kills it a moment later. It may have
+// ended before: then it was not killed, which is no error.
+func (s *Server) KillDraining(ctx context.Context, after time.Duration) (killed bool, err error) {
+	s.mu.Lock()
+	cmd, exited := s.cmd, s.exited
+	s.cmd = nil
+	s.mu.Unlock()
+	if cmd == nil {
+		return false, errors.New("errand does not run")
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return false, fmt.Errorf("signal errand: %w\n%s", err, s.output.String())
+	}
+	ctx, cancel := context.WithTimeout(ctx, after)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		cmd.Process.Kill() //nolint:errcheck // that it has ended just now is seen below
+		<-exited
+	case <-exited:
+	}
+	if code := cmd.ProcessState.ExitCode(); code > 0 {
+		return false, fmt.Errorf("errand was asked to end and ended with %s\n%s", cmd.ProcessState, s.output.String())
+	}
+	return !cmd.ProcessState.Success(), nil // by a signal, which was ours
+}
 
 func (s *Server) end(sig syscall.Signal, within time.Duration) error {
 	s.mu.Lock()

@@ -62,6 +62,9 @@ func (s *script) pace(ctx context.Context) error {
 
 // send makes a task and writes its acknowledgement.
 func (s *script) send(ctx context.Context, m Message, returnImmediately bool) error {
+	if err := s.load.intend(opSend, m); err != nil {
+		return err
+	}
 	result, err := s.load.client.CallUntilAnswered(ctx, "SendMessage", m.params(returnImmediately), m.header())
 	if err != nil {
 		return fmt.Errorf("%q: %w", m.Text, err)
@@ -84,24 +87,48 @@ func (s *script) sendOnly(ctx context.Context, text string, returnImmediately bo
 	return s.send(ctx, newMessage("", text), returnImmediately)
 }
 
-// repeat sends the same message twice with one key: it must make one task.
+// repeat sends the same message twice with one key: it must make one task. With
+// another text the key must be refused.
 func (s *script) repeat(ctx context.Context, text string) error {
 	m := newMessage("", text)
 	if err := s.send(ctx, m, s.load.intn(2) == 0); err != nil {
 		return err
 	}
-	first := s.task
+	if err := s.again(ctx, m); err != nil {
+		return err
+	}
+	if s.load.intn(2) == 0 {
+		return nil
+	}
 	if err := s.pace(ctx); err != nil {
 		return err
 	}
-	result, err := s.load.client.CallUntilAnswered(ctx, "SendMessage", m.params(false), m.header())
+	other := newMessage("", "echo "+newID())
+	other.Key = m.Key
+	result, err := s.load.client.CallUntilAnswered(ctx, "SendMessage", other.params(true), other.header())
+	switch {
+	case err == nil:
+		s.load.report("duplicate", s.task, fmt.Sprintf("its key was taken for another message: %.200s", canonical(result)))
+		return nil
+	case codeOf(err) != codeInvalidParams:
+		return fmt.Errorf("another message with the key of %q: %w", text, err)
+	}
+	return s.load.ack(Entry{Op: opRefused, Task: s.task, Text: other.Text, Message: other.ID})
+}
+
+// again sends a message of the task once more and writes which task answered.
+func (s *script) again(ctx context.Context, m Message) error {
+	if err := s.pace(ctx); err != nil {
+		return err
+	}
+	result, err := s.load.client.CallUntilAnswered(ctx, "SendMessage", m.params(s.load.intn(2) == 0), m.header())
+	if m.Task != "" && codeOf(err) == codeUnsupported {
+		return nil // the task ended before the turn that the key stands for
+	}
 	if err != nil {
-		return fmt.Errorf("repeat of %q: %w", text, err)
+		return fmt.Errorf("repeat of %q: %w", m.Text, err)
 	}
-	if again := result.at("task").str("id"); again != first {
-		s.load.report("duplicate", first, fmt.Sprintf("a repeat with the same key made %q", again))
-	}
-	return nil
+	return s.load.ack(Entry{Op: opRepeat, Task: result.at("task").str("id"), Text: m.Text, Message: m.ID, Key: m.Key})
 }
 
 // stream sends a message and reads the frames of its turn. The first frame of
@@ -125,6 +152,13 @@ func (s *script) stream(ctx context.Context, m Message, parked bool) error {
 		if frame.Event.at("artifactUpdate") != nil {
 			s.load.moved(f.Task, false)
 		}
+	}
+	of := opSend
+	if m.Task != "" {
+		of = opFollowUp
+	}
+	if err := s.load.intend(of, m); err != nil {
+		return err
 	}
 	err := f.Follow(ctx)
 	s.load.moved(f.Task, true)
@@ -178,15 +212,26 @@ func (s *script) answer(ctx context.Context, returnImmediately bool) error {
 		return err
 	}
 	m := newMessage(s.task, "echo "+newID())
+	if err := s.load.intend(opFollowUp, m); err != nil {
+		return err
+	}
+	taken, err := s.followUp(ctx, m, returnImmediately)
+	if err != nil || !taken || s.load.intn(4) > 0 {
+		return err
+	}
+	return s.again(ctx, m)
+}
+
+func (s *script) followUp(ctx context.Context, m Message, returnImmediately bool) (taken bool, err error) {
 	result, err := s.load.client.CallUntilAnswered(ctx, "SendMessage", m.params(returnImmediately), m.header())
 	e := Entry{Op: opFollowUp, Task: s.task, Text: m.Text, Message: m.ID, Key: m.Key, State: result.at("task").state()}
 	if codeOf(err) == codeUnsupported {
 		e.Op, err = opRefused, nil
 	}
 	if err != nil {
-		return fmt.Errorf("answer: %w", err)
+		return false, fmt.Errorf("answer: %w", err)
 	}
-	return s.load.ack(e)
+	return e.Op == opFollowUp, s.load.ack(e)
 }
 
 func (s *script) streamAnswer(ctx context.Context, parked bool) error {
@@ -206,6 +251,13 @@ func (s *script) cancel(ctx context.Context, text string) error {
 		return err
 	}
 	if err := s.pace(ctx); err != nil {
+		return err
+	}
+	return s.cancelNow(ctx)
+}
+
+func (s *script) cancelNow(ctx context.Context) error {
+	if err := s.load.intend(opCancel, Message{Task: s.task}); err != nil {
 		return err
 	}
 	state, err := cancelTask(ctx, s.load.client, s.task)

@@ -28,6 +28,9 @@ type story struct {
 func tellStories(entries []Entry) map[string]*story {
 	stories := make(map[string]*story)
 	for _, e := range entries {
+		if e.Op == opIntend || e.Op == opRepeat {
+			continue
+		}
 		s := stories[e.Task]
 		if s == nil {
 			s = &story{task: e.Task}
@@ -48,6 +51,20 @@ func tellStories(entries []Entry) map[string]*story {
 		}
 	}
 	return stories
+}
+
+// checkKeys wants each key to stand for one task, however often it was sent.
+func checkKeys(entries []Entry, report func(kind, task, format string, args ...any)) {
+	owner := make(map[string]string)
+	for _, e := range entries {
+		switch {
+		case e.Key == "" || e.Op != opSend && e.Op != opFollowUp && e.Op != opRepeat:
+		case owner[e.Key] == "":
+			owner[e.Key] = e.Task
+		case owner[e.Key] != e.Task:
+			report("duplicate", owner[e.Key], "a repeat with the same key was answered with the task %q", e.Task)
+		}
+	}
 }
 
 // reporter takes a violation of the task that is checked.
@@ -213,10 +230,31 @@ func checkHistory(frames []Frame, task object, s *story, report reporter) {
 		}
 		executed[id] = true
 	}
+	checkOrder(users[1:], s, report)
 	for _, m := range s.sent {
 		if !executed[m.ID] && !namedAtTheEnd(frames, m.ID) {
 			report("history", "the acknowledged message %s was neither executed nor refused", m.ID)
 		}
+	}
+}
+
+// checkOrder wants the follow-ups in the order of their acknowledgements: the
+// one was acknowledged before the next was sent.
+func checkOrder(users []object, s *story, report reporter) {
+	place := make(map[string]int, len(s.sent))
+	for i, m := range s.sent {
+		place[m.ID] = i
+	}
+	last := -1
+	for _, u := range users {
+		i, acked := place[u.str("messageId")]
+		if !acked {
+			continue // checkHistory tells
+		}
+		if i < last {
+			report("history", "holds the message %s after one that was acknowledged later", u.str("messageId"))
+		}
+		last = i
 	}
 }
 

@@ -6,8 +6,31 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
+)
+
+// What a kill hits.
+const (
+	// KillRunning ends a server that has been ready for a while.
+	KillRunning = "running"
+	// KillStarting ends one a moment after it was executed, ready or not.
+	KillStarting = "starting"
+	// KillFresh ends one that has just become ready: the second of two in quick
+	// succession.
+	KillFresh = "fresh"
+	// KillDraining ends one that was asked to end and is about to.
+	KillDraining = "draining"
+	// stopGently is no kill: the server is asked to end and left to it.
+	stopGently = "stopped"
+)
+
+// How long a server is left alone at most before a kill of that kind: a start
+// takes some 30 ms; a drain takes 3 s, and then what runs is given back.
+const (
+	startingFor = 100 * time.Millisecond
+	freshFor    = 50 * time.Millisecond
+	drainingFor = 400 * time.Millisecond
+	releaseAt   = 2900 * time.Millisecond
 )
 
 // Torture kills a server again and again while a load runs.
@@ -15,44 +38,20 @@ type Torture struct {
 	Server *Server
 	Client *Client
 	Load   *Load
-	// Kills is how often it is killed. Bound, where it is set, ends the
-	// killing earlier.
-	Kills int
-	Bound time.Duration
+	// Kills is how often it is killed, First the number of the first kill. Until,
+	// where it is set, ends the killing earlier.
+	Kills, First int
+	Until        time.Time
+	// Mixed draws a kind for each kill; otherwise all hit a running server.
+	Mixed bool
 	// Gently stops it with SIGTERM instead: what runs is drained or given back.
 	Gently bool
 	// MinUp and MaxUp bound how long the server lives between two kills.
 	MinUp, MaxUp time.Duration
+	// OnKill is told each kill before the next; its error ends the killing.
+	OnKill func(Kill) error
 	// Log tells what happens.
 	Log func(format string, args ...any)
-}
-
-// KillReport is what the kills hit.
-type KillReport struct {
-	Kills int
-	// HitRunning counts the kills before which a followed task had shown a
-	// chunk a moment ago and had not ended.
-	HitRunning int
-	// Working is how many tasks were in the state WORKING before each kill.
-	Working []int
-	// Ready is how long each restart took.
-	Ready []time.Duration
-	Acked int
-	Took  time.Duration
-}
-
-// Summary tells the figures in one line.
-func (r *KillReport) Summary() string {
-	ready := slices.Sorted(slices.Values(r.Ready))
-	working := slices.Sorted(slices.Values(r.Working))
-	if len(ready) == 0 {
-		return "no kills"
-	}
-	return fmt.Sprintf("%d kills in %s, %d hit a running attempt; tasks working at a kill: median %d, least %d; "+
-		"ready again after: median %s, most %s; %.0f acknowledged operations a second, time down included",
-		r.Kills, r.Took.Round(time.Second), r.HitRunning, working[len(working)/2], working[0],
-		ready[len(ready)/2].Round(time.Millisecond), ready[len(ready)-1].Round(time.Millisecond),
-		float64(r.Acked)/r.Took.Seconds())
 }
 
 // fresh is how long ago a task that is running may have shown a chunk: the
@@ -64,10 +63,7 @@ const drainTimeout = 2 * time.Minute
 
 // Run starts the server, loads it, kills it, and leaves it running once every
 // operation is answered. An error means that it could not be done.
-func (t *Torture) Run(ctx context.Context, seed uint64) (*KillReport, error) {
-	if _, err := t.Server.Start(ctx); err != nil {
-		return nil, err
-	}
+func (t *Torture) Run(ctx context.Context, seed uint64) (KillReport, error) {
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	answered, cancel := context.WithCancel(ctx)
@@ -75,9 +71,7 @@ func (t *Torture) Run(ctx context.Context, seed uint64) (*KillReport, error) {
 	loaded := make(chan error, 1)
 	go func() { loaded <- t.Load.Run(answered, loading) }()
 
-	begin := time.Now()
-	report, err := t.killAll(ctx, rand.New(rand.NewPCG(seed, 2)))
-	report.Took, report.Acked = time.Since(begin), t.Load.Acked()
+	report, err := t.killAll(ctx, seed)
 	stop()
 	if err != nil {
 		cancel() // nothing will be answered any more
@@ -90,49 +84,116 @@ func (t *Torture) Run(ctx context.Context, seed uint64) (*KillReport, error) {
 	return report, err
 }
 
-func (t *Torture) killAll(ctx context.Context, random *rand.Rand) (*KillReport, error) {
-	report := &KillReport{}
-	begin := time.Now()
-	for report.Kills < t.Kills && (t.Bound == 0 || time.Since(begin) < t.Bound) {
-		if err := wait(ctx, t.MinUp+rand64(random, t.MaxUp-t.MinUp)); err != nil {
-			return report, err
+func (t *Torture) killAll(ctx context.Context, seed uint64) (report KillReport, err error) {
+	for n := t.First; len(report) < t.Kills && (t.Until.IsZero() || time.Now().Before(t.Until)); n++ {
+		// A source for each kill: a run that is interrupted goes on with the
+		// kills that it would have had.
+		k, err := t.life(ctx, rand.New(rand.NewPCG(seed, uint64(n)<<8|2)))
+		if err != nil {
+			return report, fmt.Errorf("kill %d: %w", n+1, err)
 		}
-		if err := t.killOnce(ctx, report); err != nil {
-			return report, fmt.Errorf("kill %d: %w", report.Kills, err)
+		k.N = n + 1
+		t.Log("%s", k)
+		if t.OnKill != nil {
+			if err := t.OnKill(k); err != nil {
+				return report, err
+			}
 		}
+		report = append(report, k)
+	}
+	if _, err := t.start(ctx); err != nil {
+		return report, err
 	}
 	return report, wait(ctx, t.MinUp)
 }
 
-func (t *Torture) killOnce(ctx context.Context, report *KillReport) error {
-	working, err := CountTasks(ctx, t.Client, stateWorking)
-	if err != nil {
-		return err
+// start starts the server unless it runs.
+func (t *Torture) start(ctx context.Context) (ready time.Duration, err error) {
+	if t.Server.Running() {
+		return 0, nil
 	}
-	moving := t.Load.Moving(fresh)
-	end := t.Server.Kill
-	if t.Gently {
-		end = t.Server.Stop
-	}
-	if err := end(); err != nil {
-		return err
-	}
-	ready, err := t.Server.Start(ctx)
-	if err != nil {
-		return err
-	}
-	report.Kills++
-	if moving > 0 {
-		report.HitRunning++
-	}
-	report.Working = append(report.Working, working)
-	report.Ready = append(report.Ready, ready)
-	t.Log("kill %d: %d tasks working, %d followed and running; %d acknowledged; ready after %s",
-		report.Kills, working, moving, t.Load.Acked(), ready.Round(time.Millisecond))
-	return nil
+	return t.Server.Start(ctx)
 }
 
-func rand64(r *rand.Rand, most time.Duration) time.Duration {
+// life is one life of the server, from its start to its kill.
+func (t *Torture) life(ctx context.Context, random *rand.Rand) (k Kill, err error) {
+	begin := time.Now()
+	defer func() { k.Acked, k.TookMS = t.Load.Acked(), time.Since(begin).Milliseconds() }()
+	for killed := false; !killed; {
+		k = Kill{Kind: t.kind(random), Working: -1}
+		if k.Kind == KillStarting {
+			if err := t.Server.Launch(); err != nil {
+				return k, err
+			}
+			most := startingFor
+			if random.IntN(2) == 0 {
+				most /= 20
+			}
+			if err := wait(ctx, upTo(random, most)); err != nil {
+				return k, err
+			}
+			return k, t.Server.Kill()
+		}
+		ready, err := t.start(ctx)
+		if err != nil {
+			return k, err
+		}
+		k.ReadyMS = ready.Milliseconds()
+		if killed, err = t.kill(ctx, random, &k); err != nil {
+			return k, err
+		}
+	}
+	return k, nil
+}
+
+// kill ends a server that is ready. A drain may come to its end before.
+func (t *Torture) kill(ctx context.Context, random *rand.Rand, k *Kill) (killed bool, err error) {
+	if k.Kind == KillFresh {
+		if err := wait(ctx, upTo(random, freshFor)); err != nil {
+			return false, err
+		}
+		return true, t.Server.Kill()
+	}
+	if err := wait(ctx, t.MinUp+upTo(random, t.MaxUp-t.MinUp)); err != nil {
+		return false, err
+	}
+	if k.Working, err = CountTasks(ctx, t.Client, stateWorking); err != nil {
+		return false, err
+	}
+	k.Moving = t.Load.Moving(fresh)
+	switch k.Kind {
+	case KillDraining:
+		after := upTo(random, drainingFor)
+		if random.IntN(4) == 0 {
+			after += releaseAt
+		}
+		return t.Server.KillDraining(ctx, after)
+	case stopGently:
+		return true, t.Server.Stop()
+	}
+	return true, t.Server.Kill()
+}
+
+// kind draws what the kill hits. A server that runs already was ready long ago.
+func (t *Torture) kind(random *rand.Rand) string {
+	n := random.IntN(100)
+	switch {
+	case t.Gently:
+		return stopGently
+	case !t.Mixed || n < 60:
+		return KillRunning
+	case n < 72:
+		return KillDraining
+	case t.Server.Running():
+		return KillRunning
+	case n < 86:
+		return KillStarting
+	default:
+		return KillFresh
+	}
+}
+
+func upTo(r *rand.Rand, most time.Duration) time.Duration {
 	if most <= 0 {
 		return 0
 	}

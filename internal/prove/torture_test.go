@@ -17,8 +17,10 @@ import (
 // parses them before any test runs.
 var (
 	kills    = flag.Int("kills", 30, "how often the server is killed")
-	killTime = flag.Duration("time", 0, "end the killing after this long, whatever -kills says")
+	killTime = flag.Duration("time", 0, "end the killing of this sitting after this long, whatever -kills says")
 	seed     = flag.Uint64("seed", 0, "seed of the mix and of the times of the kills; 0 draws one")
+	every    = flag.Int("every", 50, "how many kills there are between two checks")
+	runDir   = flag.String("dir", "", "directory that holds the run, so that it can be interrupted and gone on with; empty is one of the test")
 )
 
 // workshop is a server program on a store of its own and the ledger of what it
@@ -27,8 +29,9 @@ type workshop struct {
 	server *Server
 	client *Client
 	ledger *Ledger
-	path   string
-	seed   uint64
+	// path is the ledger's, file the store's.
+	path, file string
+	seed       uint64
 }
 
 func newWorkshop(t *testing.T) *workshop {
@@ -38,12 +41,12 @@ func newWorkshop(t *testing.T) *workshop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &workshop{path: filepath.Join(dir, "ledger"), seed: *seed}
+	w := &workshop{path: filepath.Join(dir, "ledger"), file: filepath.Join(dir, "errand.db"), seed: *seed}
 	if w.seed == 0 {
 		w.seed = rand.Uint64()
 	}
 	t.Logf("seed %d", w.seed)
-	if w.server, err = NewServer(binary, "sqlite:"+filepath.Join(dir, "errand.db")); err != nil {
+	if w.server, err = NewServer(binary, "sqlite:"+w.file); err != nil {
 		t.Fatal(err)
 	}
 	if w.ledger, err = OpenLedger(w.path); err != nil {
@@ -63,7 +66,8 @@ func newWorkshop(t *testing.T) *workshop {
 	return w
 }
 
-// check compares the server with the ledger and fails on every violation.
+// check compares the server with the ledger, stops it, compares its store, and
+// fails on every violation.
 func (w *workshop) check(t *testing.T, more ...Violation) {
 	t.Helper()
 	entries, err := ReadLedger(w.path)
@@ -77,41 +81,65 @@ func (w *workshop) check(t *testing.T, more ...Violation) {
 	}
 	report.Violations = append(report.Violations, more...)
 	t.Log(report.Summary())
-	for i, v := range report.Violations {
-		if i == 40 {
-			t.Errorf("and %d more", len(report.Violations)-i)
-			break
-		}
-		t.Error(v)
-		if i < 3 {
-			t.Logf("its log:\n%s", checker.Log(t.Context(), v.Task))
-		}
+	var logs []string
+	for _, v := range report.Violations[:min(len(report.Violations), 3)] {
+		logs = append(logs, "its log:\n"+checker.Log(t.Context(), v.Task))
 	}
+	if err := w.server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	inStore, err := CheckFile(t.Context(), w.file, checker.Answers(), w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fail(t, append(report.Violations, inStore.Violations...), logs)
 }
 
 func TestTortureKills(t *testing.T) {
-	w := newWorkshop(t)
-	load := NewLoad(w.client, w.ledger, 200, w.seed)
-	torture := &Torture{
-		Server: w.server, Client: w.client, Load: load,
-		Kills: *kills, Bound: *killTime,
-		MinUp: 300 * time.Millisecond, MaxUp: 1200 * time.Millisecond,
-		Log: t.Logf,
-	}
-	report, err := torture.Run(t.Context(), w.seed)
+	run := newRun(t, *runDir)
+	report, err := run.Do(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Log(report.Summary())
-	if report.HitRunning*5 < report.Kills*4 {
-		t.Errorf("only %d of %d kills hit a running attempt", report.HitRunning, report.Kills)
+	watched, hit := report.Kills.Watched()
+	if hit*5 < watched*4 {
+		t.Errorf("only %d of %d kills hit a running attempt", hit, watched)
 	}
-	w.check(t, load.Violations()...)
+	fail(t, report.Report.Violations, report.Violating)
+}
+
+// newRun is a run with what the flags say; an empty directory is one of the test.
+func newRun(t *testing.T, dir string) *Run {
+	t.Helper()
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	return &Run{
+		Dir: dir, Seed: *seed, Kills: *kills, Bound: *killTime, Every: *every, Rate: 200,
+		MinUp: 300 * time.Millisecond, MaxUp: 1200 * time.Millisecond, Log: t.Logf,
+	}
+}
+
+// fail fails on violations and shows the logs of the first tasks.
+func fail(t *testing.T, violations []Violation, logs []string) {
+	t.Helper()
+	for i, v := range violations {
+		if i == 40 {
+			t.Errorf("and %d more", len(violations)-i)
+			break
+		}
+		t.Error(v)
+	}
+	for _, log := range logs {
+		t.Log(log)
+	}
 }
 
 // A stop is not a kill: what runs is drained or given back, streams are ended
 // and taken up again. Nothing may depend on which of the two it was.
 func TestTortureStops(t *testing.T) {
+	t.Parallel()
 	w := newWorkshop(t)
 	load := NewLoad(w.client, w.ledger, 200, w.seed)
 	torture := &Torture{
@@ -127,6 +155,7 @@ func TestTortureStops(t *testing.T) {
 }
 
 func TestTortureCutStreams(t *testing.T) {
+	t.Parallel()
 	w := newWorkshop(t)
 	if _, err := w.server.Start(t.Context()); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func TestDrive(t *testing.T) {
 
 func checkDrive(t *testing.T, url string, w work) {
 	t.Helper()
-	r, tasks, err := drive(t.Context(), url+"/", w, 50*time.Millisecond)
+	r, tasks, err := drive(t.Context(), url+"/", w, 500*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}

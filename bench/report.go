@@ -16,6 +16,7 @@ type report struct {
 	throughput []comparison
 	linear     []growth
 	followers  []audience
+	sections   []section
 }
 
 func (r report) markdown() string {
@@ -32,6 +33,9 @@ func (r report) markdown() string {
 	}
 	if len(r.followers) > 0 {
 		r.writeFollowers(&b)
+	}
+	for _, s := range r.sections {
+		s.write(&b)
 	}
 	return b.String()
 }

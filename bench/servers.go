@@ -138,6 +138,9 @@ type starter func(ctx context.Context, dir string) (*process, error)
 // errandStarter builds the program once; with a profile, the library is served
 // by this program instead.
 func errandStarter(ctx context.Context, s settings) (starter, error) {
+	if s.start != nil {
+		return s.start, nil
+	}
 	if s.profile != "" {
 		profile, err := filepath.Abs(s.profile)
 		if err != nil {

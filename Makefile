@@ -12,8 +12,9 @@ export CGO_ENABLED := 0
 GO      ?= go
 GOFMT   ?= $(shell $(GO) env GOROOT)/bin/gofmt
 ARGS    ?=
-KILLS   ?= 30
 TIME    ?=
+DIR     ?=
+SEED    ?=
 ACTS    ?= ../shared/conformance/acts
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
@@ -31,7 +32,7 @@ TEST_FLAGS ?= -count=1 -shuffle=on -timeout=15m
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## Serve the demo agent on loopback: make run ARGS="--store memory:"
@@ -84,16 +85,48 @@ interop: ## Drive the program by the SDKs of Python and JavaScript and by Chromi
 	cd interop && $(GO) test ./... -count=1 -timeout=15m
 
 FUZZ ?= 1000000x
-FUZZED ?= ./internal/binding ./internal/binding/grpc ./internal/binding/jsonrpc ./internal/binding/rest ./internal/binding/v03 ./internal/engine ./internal/sse ./internal/record
+FUZZED ?= ./internal/binding ./internal/binding/grpc ./internal/binding/jsonrpc ./internal/binding/rest ./internal/binding/v03 ./internal/client ./internal/cli ./internal/engine ./internal/record ./internal/sse ./internal/task
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target of FUZZED: make fuzz FUZZ=5m (or a number of executions, 1000000x)
 	@for p in $(FUZZED); do for t in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz || true); do \
-		echo "== $$p $$t"; $(GO) test $$p -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZ); done; done
+		echo "== $$p $$t"; $(GO) test $$p -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZ) -fuzzminimizetime 10x; done; done
 
+# The proof at length; docs/reliability.md says what each part does and has the last figures.
+PROOF := $(GO) test -v -count=1 -timeout=0
+
+KILLS ?= 1000
 .PHONY: torture
-torture: ## Kill real servers and check what is left: make torture KILLS=300 TIME=30m
-	$(GO) test ./internal/prove -v -count=1 -timeout=0 -run Torture -args -kills=$(KILLS) $(if $(TIME),-time=$(TIME))
+torture: ## Kill a real server again and again and check what is left: make torture KILLS=1000 DIR=/var/tmp/torture TIME=30m (the same DIR goes on; TIME bounds one sitting)
+	$(PROOF) ./internal/prove -run '^TestTortureKills$$' -args -kills=$(KILLS) $(if $(TIME),-time=$(TIME)) $(if $(DIR),-dir=$(abspath $(DIR))) $(if $(SEED),-seed=$(SEED))
+
+CUTS    ?= 10000
+FOLLOWS ?= 10000
+SLOW    ?= 10m
+.PHONY: torture-streams
+torture-streams: ## Cut streams at random bytes, subscribe while events commit, read a byte a second: CUTS= FOLLOWS= SLOW=
+	$(PROOF) ./internal/prove/stream -run 'Torture|Subscribe' -args -cuts=$(CUTS) -follows=$(FOLLOWS) -slow=$(SLOW) $(if $(SEED),-seed=$(SEED))
+
+STOPS ?= 1000
+RACES ?= 10000
+.PHONY: torture-owners
+torture-owners: ## Stop workers past their lease, set clocks, race cancellations, poison a process: STOPS= RACES=
+	$(PROOF) ./internal/prove/owner -args -stops=$(STOPS) -races=$(RACES)
+
+POWER  ?= 1000
+FAULTS ?= 40
+FULL   ?= 25s
+LAZYFS ?=
+.PHONY: torture-disks
+torture-disks: ## Cut the power, fail reads, writes and syncs, fill the disk: POWER= FAULTS= FULL= LAZYFS=/path/to/lazyfs
+	$(PROOF) ./internal/store/sqlite -run PowerCuts -args -cuts=$(POWER)
+	$(PROOF) ./internal/store/sqlite -run AnOpeningOfAnOld -args -kills=1000
+	$(PROOF) ./internal/prove/disk -run Torture -args -faults=$(FAULTS) -full=$(FULL)
+	$(if $(LAZYFS),$(PROOF) -tags lazyfs ./internal/prove/disk -run LazyFS -args -lazyfs=$(LAZYFS) -power=$(POWER))
+
+.PHONY: upgrade-fixture
+upgrade-fixture: ## Keep what a release leaves behind, for the tests of upgrades: make upgrade-fixture NAME=v0.2.0 BINARY=/path/to/errand
+	$(GO) test ./internal/prove/upgrade -count=1 -args -write=$(NAME) -binary=$(BINARY)
 
 .PHONY: release
 release: ## Build static binaries for every platform into dist/, with SHA256SUMS: make release VERSION=v0.1.0

@@ -80,7 +80,7 @@ func nodeOptions(o Options, agents []Agent, st store.Store) node.Options {
 	n.Worker.Intercept, n.Worker.OnPanic = o.ExecutorContextInterceptors, o.PanicHandler
 	n.Worker.MaxExecutions = o.MaxExecutions
 	n.Worker.ID = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
-	n.Worker.Lease, n.Worker.Shutdown = o.Lease, o.ShutdownTimeout
+	n.Worker.Lease, n.Worker.Probation, n.Worker.Shutdown = o.Lease, o.Probation, o.ShutdownTimeout
 	n.Worker.Limits.Event, n.Worker.Limits.Task = o.MaxEvent, o.MaxTask
 	return n
 }

@@ -58,6 +58,11 @@ type Options struct {
 	// Lease is how long a worker owns a task without a sign of life (default
 	// 15 s); the heartbeat comes three times as often.
 	Lease time.Duration
+	// Probation is how long a message that was lost three times or more, since
+	// its process died, runs before another such one may begin (default 30 s).
+	// They run one at a time, so that one that kills its process takes no others
+	// along. Messages of agents with unlimited losses are not held apart.
+	Probation time.Duration
 	// ShutdownTimeout is how long a stop waits for what runs; default 30 s.
 	ShutdownTimeout time.Duration
 	// MaxEvent bounds a message and an event in bytes (default 1 MiB), MaxTask

@@ -136,8 +136,10 @@ func (at *attempt) cancelVerdict() *verdict {
 }
 
 // cancelRest ends a task whose cancellation was asked for while its attempt was
-// ending: the commit of the end has told so, and nobody else was told. Nothing
-// runs any more, so the task is taken over.
+// ending: the commit of the end has told so. Nothing runs any more, so the task
+// is taken over. It is the short way only: should it never be gone, the item
+// that the commit of the end left in the store tells whoever claims it, and if
+// somebody has done so already the epoch refuses this write.
 func (at *attempt) cancelRest() {
 	at.mu.Lock()
 	at.end = task.EndNone
@@ -145,4 +147,7 @@ func (at *attempt) cancelRest() {
 	at.mu.Unlock()
 	at.taking = true
 	at.commit(nil)
+	if at.lost {
+		at.w.Ring(at.claim.Head.Agent) // for the item, which nobody was woken for
+	}
 }

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,13 +94,19 @@ func (at *attempt) commit(f *verdict) {
 	if b == nil {
 		return
 	}
+	// What was tried once may be in the log already: it is not encoded again
+	// unless the store says that it is not there.
+	unwritten := true
 	for try := 0; ; try++ {
-		if err := at.annotate(b); err != nil {
-			at.log().Warn("cannot read the queued turns; trying again", "error", err)
-			if !at.pause(try) {
-				return
+		if unwritten {
+			if err := at.annotate(b); err != nil {
+				at.log().Warn("cannot read the queued turns; trying again", "error", err)
+				if !at.pause(try) {
+					return
+				}
+				continue
 			}
-			continue
+			unwritten = false
 		}
 		ans, err := at.w.o.Queue.Append(context.Background(), at.operation(b, f))
 		switch {
@@ -108,6 +115,7 @@ func (at *attempt) commit(f *verdict) {
 			return
 		case errors.Is(err, store.ErrNewerTurn):
 			at.relearn()
+			unwritten = true
 		case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrNotFound):
 			in, head, rerr := false, store.Head{}, error(nil)
 			if try > 0 {
@@ -232,8 +240,10 @@ func (at *attempt) landed(b *commitBatch, f *verdict, ans store.Appended) {
 	if b.refuse {
 		at.w.o.Hub.Nudge(at.ref)
 	}
-	for _, name := range ans.Due {
-		at.w.Ring(name)
+	if !at.unheard { // else nobody need be woken for what cancelRest is about to end
+		for _, name := range ans.Due {
+			at.w.Ring(name)
+		}
 	}
 	if f == nil {
 		at.hear(store.BeatAnswer{LastTurn: ans.LastTurn, Cancel: ans.Cancel, CancelRequest: ans.CancelRequest})
@@ -250,23 +260,24 @@ func (at *attempt) lose() {
 }
 
 // isIn finds out whether a write whose commit was in doubt stands: the epoch is
-// still ours, and the log ends with its records or, if it had none, the item
-// does not run any more.
+// still ours, and the log goes on with its very bytes (others write too under
+// our epoch: a message to a parked task opens its turn while a cancellation
+// runs) or, if it had no records, the item does not run any more.
 func (at *attempt) isIn(b *commitBatch, f *verdict) (bool, store.Head, error) {
-	head, _, err := at.w.o.Reader.Read(context.Background(), at.ref, ^uint64(0), 0)
+	head, batches, err := at.w.o.Reader.Read(context.Background(), at.ref, at.committed, 1)
 	if err != nil {
 		return false, head, err
-	}
-	last := at.committed
-	if n := len(b.recs); n > 0 {
-		last = b.recs[n-1].Seq
 	}
 	epoch := at.claim.Head.Epoch
 	if at.taking {
 		epoch++
 	}
-	in := head.Epoch == epoch && head.LastSeq == last
-	return in && (len(b.recs) > 0 || f != nil && !head.Running), head, nil
+	if len(b.recs) == 0 {
+		return head.Epoch == epoch && head.LastSeq == at.committed && f != nil && !head.Running, head, nil
+	}
+	in := head.Epoch == epoch && head.LastSeq == b.recs[len(b.recs)-1].Seq &&
+		len(batches) > 0 && bytes.Equal(batches[0].Body, record.EncodeBatch(b.recs))
+	return in, head, nil
 }
 
 // relearn reads how many turns there are: one was accepted meanwhile.

@@ -4,6 +4,7 @@ package worker_test
 
 import (
 	"sync/atomic"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,7 +183,9 @@ func TestARecordOfAnotherIsNotTakenForOurs(t *testing.T) {
 		if a := w.Cancel(id); a.Err != nil || a.Task.Status.State != canceled {
 			t.Errorf("%+v, %v", a.Task, a.Err)
 		}
-		<-more
+		if m := <-more; m.Err == nil || !strings.Contains(m.Err.Error(), "ended before this message was executed") {
+			t.Errorf("the sender is answered with what no log holds: %s, %v", m.JSON, m.Err)
+		}
 		logged := map[uint64]string{}
 		from := uint64(0)
 		for _, f := range w.Subscribe(id, &from).Wait().Frames {

@@ -3,8 +3,8 @@
 package worker_test
 
 import (
-	"sync/atomic"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"

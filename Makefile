@@ -62,6 +62,7 @@ fmt: ## Format every Go file
 lint: ## gofmt, go vet, staticcheck, SPDX lines and the rules between rooms
 	@unformatted=$$($(GOFMT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run 'make fmt':"; echo "$$unformatted"; exit 1; fi
 	@for m in $(LINTED); do echo "== go vet and staticcheck in $$m"; (cd $$m && $(GO) vet ./... && $(STATICCHECK) ./...); done
+	$(GO) vet -tags lazyfs ./internal/prove/disk
 	$(GO) test . ./hack -count=1 -run 'House|Arrow|Depend|Libc'
 
 .PHONY: generate
@@ -123,6 +124,16 @@ torture-disks: ## Cut the power, fail reads, writes and syncs, fill the disk: PO
 	$(PROOF) ./internal/store/sqlite -run AnOpeningOfAnOld -args -kills=1000
 	$(PROOF) ./internal/prove/disk -run Torture -args -faults=$(FAULTS) -full=$(FULL)
 	$(if $(LAZYFS),$(PROOF) -tags lazyfs ./internal/prove/disk -run LazyFS -args -lazyfs=$(LAZYFS) -power=$(POWER))
+
+SEEDS ?= 100000
+FROM  ?= 1
+.PHONY: simulate
+simulate: ## Play SEEDS seeds of the simulation, the first of them FROM (one process; another FROM keeps another core busy)
+	$(PROOF) ./internal/prove/sim -run Simulation -args -seeds=$(SEEDS) -from=$(FROM)
+
+.PHONY: mutate
+mutate: ## Break the engine line by line and see that a test notices
+	$(PROOF) ./internal/prove/mutate -args -all
 
 .PHONY: upgrade-fixture
 upgrade-fixture: ## Keep what a release leaves behind, for the tests of upgrades: make upgrade-fixture NAME=v0.2.0 BINARY=/path/to/errand

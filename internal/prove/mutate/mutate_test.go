@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The flags of `make mutations`.
+// The flags of `make mutate`.
 var (
 	all  = flag.Bool("all", false, "try every mutation, not only those of every check")
 	only = flag.String("only", "", "try the mutations whose name contains this")

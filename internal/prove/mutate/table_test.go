@@ -91,6 +91,14 @@ var table = []mutation{
 		"if sub.Turn != h.LastTurn+1 || sub.LastSeq != h.LastSeq || sub.DoneTurn != h.DoneTurn {", "if sub.LastSeq != h.LastSeq {"),
 	simulated("an unknown outcome is taken for success", workerCommit,
 		"		case err == nil:\n			at.landed(b, f, ans)", "		case err == nil, errors.Is(err, store.ErrUnknown):\n			at.landed(b, f, ans)"),
+	simulated("the end of a task does not name the message of the turn that waited first", workerCommit,
+		"after-- // nobody has opened the current turn if it had to wait", ""),
+	{
+		name: "a record of another is taken for one's own after a doubt", file: workerCommit,
+		old: "len(batches) > 0 && bytes.Equal(batches[0].Body, record.EncodeBatch(b.recs))",
+		new: "len(batches) > 0 && !bytes.Equal(nil, batches[0].Body)",
+		pkg: "./internal/worker", run: "ARecordOfAnother",
+	},
 	{
 		name: "a doubtful end forgets the cancellation", file: workerCommit,
 		old: "ans.Cancel = head.Cancel", new: "_ = head",

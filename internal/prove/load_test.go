@@ -82,8 +82,21 @@ func TestLoad(t *testing.T) {
 		t.Parallel()
 		f, client := newFake(t)
 		f.careless = true
-		if _, report := load(t, f, client); report.Count("duplicate") == 0 {
-			t.Errorf("not found: %s", report.Summary())
+		ledger, err := OpenLedger(filepath.Join(t.TempDir(), "ledger"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ledger.Close()
+		l := NewLoad(client, ledger, 200, 1)
+		now := make(chan struct{})
+		close(now)
+		for range 32 { // every other one sends another message with the key
+			if err := (&script{load: l, tokens: now}).repeat(t.Context(), "echo once"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if v := l.Violations(); len(v) == 0 || v[0].Kind != "duplicate" {
+			t.Errorf("not found: %v", v)
 		}
 	})
 	t.Run("finds a server that acknowledges and forgets", func(t *testing.T) {

@@ -256,7 +256,13 @@ type Append struct {
 	Attempt *Attempt
 }
 
-// Finish ends the attempt of Append.Item.
+// Finish ends the attempt of Append.Item. An item that comes back (Retryable,
+// Pending, Scheduled) tells its next claim of a cancellation that is asked for.
+// If the item ends (Completed, Canceled, Dead), the task stays open with
+// Cancel == CancelRequested, and no item of it is left or only one that is
+// scheduled for later, this commit makes a cancel item as RequestCancel does:
+// who ended the item is told of the cancellation by Appended, and may die before
+// it has acted on it.
 type Finish struct {
 	// State is Completed, Canceled, Retryable, Dead, or Pending (released: the
 	// item is ready again at once and the attempt does not count as a failure
@@ -310,7 +316,8 @@ type CancelRequest struct {
 // Cancel == CancelRequested afterwards; a repeat changes nothing but Request.
 //
 //   - Head.Closed: nothing was changed.
-//   - Head.Running: whoever runs it is told by heartbeats and appends.
+//   - Head.Running: whoever runs it is told by heartbeats and appends; see
+//     Finish for who hears of it when the run ends first.
 //   - !Head.Started: nothing ever ran; the caller takes the task over.
 //   - otherwise (parked, or waiting for a retry): a cancel item was made, is
 //     ready, and holds back the task's other items until it has ended. Claim

@@ -102,7 +102,12 @@ func (s *Store) append(r *row, i *item, a *store.Append, now time.Time) store.Ap
 		r.end()
 	}
 	out := store.Appended{Epoch: r.head.Epoch, LastTurn: r.head.LastTurn, Cancel: r.head.Cancel}
-	if s.place(r, now) {
+	due := s.place(r, now)
+	if a.Finish != nil && !a.TakeEpoch && i.ended() && r.unheard() {
+		s.makeCancelItem(r, now)
+		due = true
+	}
+	if due {
 		out.Due = []string{r.head.Agent}
 	}
 	out.CancelRequest = r.askedToCancel()
@@ -130,6 +135,13 @@ func (r *row) finish(i *item, f *store.Finish, now time.Time) {
 			held.taken = false
 		}
 	}
+}
+
+// unheard tells whether a cancellation is asked for of which no item will tell
+// soon: whoever ended the last one may die before it has acted on it.
+func (r *row) unheard() bool {
+	i := r.current()
+	return !r.head.Closed && r.head.Cancel == store.CancelRequested && (i == nil || i.state == store.Scheduled)
 }
 
 // end cancels whatever has not ended, because the log has.

@@ -186,14 +186,7 @@ func (s *Store) requestCancel(r *row, c *store.CancelRequest, now time.Time) sto
 		}
 		return store.Cancellation{Head: r.head}
 	}
-	// A second cancel item of the same turn goes on counting attempts, so that
-	// the rows of the first one in the table of attempts stay.
-	ref, attempt := store.ItemRef{Kind: store.CancelItem, Turn: r.head.LastTurn}, 0
-	if r.cancel != nil && r.cancel.ref == ref {
-		attempt = r.cancel.attempt
-	}
-	r.cancel = &item{ref: ref, arrival: s.nextArrival(), state: store.Pending, attempt: attempt, priority: cancelPriority, runAt: s.runNow(now)}
-	s.place(r, now)
+	s.makeCancelItem(r, now)
 	var out store.Cancellation
 	if s.grants(r, r.cancel, c.Claim) {
 		claim := s.claim(r, *c.Claim, now)
@@ -201,4 +194,16 @@ func (s *Store) requestCancel(r *row, c *store.CancelRequest, now time.Time) sto
 	}
 	out.Head = r.head
 	return out
+}
+
+// makeCancelItem makes the item that runs the executor's Cancel. A second one of
+// the same turn goes on counting attempts, so that the rows of the first one in
+// the table of attempts stay.
+func (s *Store) makeCancelItem(r *row, now time.Time) {
+	ref, attempt := store.ItemRef{Kind: store.CancelItem, Turn: r.head.LastTurn}, 0
+	if r.cancel != nil && r.cancel.ref == ref {
+		attempt = r.cancel.attempt
+	}
+	r.cancel = &item{ref: ref, arrival: s.nextArrival(), state: store.Pending, attempt: attempt, priority: cancelPriority, runAt: s.runNow(now)}
+	s.place(r, now)
 }

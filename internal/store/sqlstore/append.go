@@ -103,7 +103,14 @@ func (b *batch) append(a *store.Append, out *store.Appended) error {
 			return err
 		}
 	}
-	if b.settle(r) {
+	due := b.settle(r)
+	if a.Finish != nil && !a.TakeEpoch && i.ended() && r.unheard() {
+		if err := b.makeCancelItem(r); err != nil {
+			return err
+		}
+		due = b.settle(r)
+	}
+	if due {
 		out.Due = []string{r.head.Agent}
 	}
 	out.Epoch, out.LastTurn, out.Cancel = r.head.Epoch, r.head.LastTurn, r.head.Cancel
@@ -171,6 +178,13 @@ func (b *batch) advance(r *row, done int) error {
 	var err error
 	r.turn, err = b.item(r, store.ItemRef{Kind: store.Execute, Turn: done + 1})
 	return err
+}
+
+// unheard tells whether a cancellation is asked for of which no item will tell
+// soon: whoever ended the last one may die before it has acted on it.
+func (r *row) unheard() bool {
+	i := r.current()
+	return !r.head.Closed && r.head.Cancel == store.CancelRequested && (i == nil || i.state == store.Scheduled)
 }
 
 // end cancels whatever has not ended, because the log has.

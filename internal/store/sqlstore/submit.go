@@ -215,21 +215,10 @@ func (b *batch) requestCancel(c *store.CancelRequest, out *store.Cancellation) e
 		out.Head = r.head
 		return nil
 	}
-	i, err := b.newCancelItem(r)
-	if err != nil {
+	if err := b.makeCancelItem(r); err != nil {
 		return err
 	}
 	r.cancelRequest, r.head.Cancel, r.dirty = bytes.Clone(c.Request), store.CancelRequested, true
-	if old := r.cancel; old != nil && !old.ended() {
-		old.state, old.dirty = store.Canceled, true
-		b.move(r, old, nowhere)
-		b.passed = append(b.passed, passed{r, old})
-	}
-	r.cancel = i
-	if r.turn != nil {
-		b.move(r, r.turn, nowhere) // held back until the cancel item has ended
-		r.turn.watch(false)
-	}
 	granted := false
 	if c.Claim != nil {
 		busy, err := b.anyReady(r.head.Agent)
@@ -239,13 +228,32 @@ func (b *batch) requestCancel(c *store.CancelRequest, out *store.Cancellation) e
 		granted = !busy
 	}
 	if granted {
-		claim := b.claim(r, i, *c.Claim)
+		claim := b.claim(r, r.cancel, *c.Claim)
 		claim.Request = c.Request
 		out.Claim = &claim
 	} else {
 		b.settle(r)
 	}
 	out.Head = r.head
+	return nil
+}
+
+// makeCancelItem makes a cancel item the current one of its task.
+func (b *batch) makeCancelItem(r *row) error {
+	i, err := b.newCancelItem(r)
+	if err != nil {
+		return err
+	}
+	if old := r.cancel; old != nil && !old.ended() {
+		old.state, old.dirty = store.Canceled, true
+		b.move(r, old, nowhere)
+		b.passed = append(b.passed, passed{r, old})
+	}
+	r.cancel, r.dirty = i, true
+	if r.turn != nil {
+		b.move(r, r.turn, nowhere) // held back until the cancel item has ended
+		r.turn.watch(false)
+	}
 	return nil
 }
 

@@ -20,6 +20,11 @@ var cancelItemRules = []rule{
 	{"a cancel item that refuses holds back until it ends", cancelItemRefusesFirst},
 	{"a request after a refusal in passing leaves one cancel item", cancelItemAskedAgain},
 	{"a cancel item writes under the fence", cancelItemWrites},
+	{"the end of a turn makes a cancel item if nobody else will hear", cancelItemAtTheEnd},
+	{"the end of a turn holds back what is scheduled for later", cancelItemBeforeTheSchedule},
+	{"the end of a turn makes no cancel item if somebody will hear", cancelItemNotNeeded},
+	{"a request beside a refusal is not lost with the cancel item", cancelItemRefusedBeside},
+	{"who ended the turn and who claims its cancel item have one winner", cancelItemOrTakeover},
 }
 
 // cancelParked makes a task with a cancel item that is ready.

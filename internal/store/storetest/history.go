@@ -237,7 +237,7 @@ func (h *history) append(t *modelTask, a *store.Append) bool {
 		return false
 	}
 	freed := t.cancel != nil
-	t.write(a, h.now())
+	h.m.write(t, a, h.now())
 	if out.Epoch != t.epoch || out.LastTurn != len(t.turns) || out.Cancel != t.request {
 		h.Fatalf("Appended %+v does not agree with the model: epoch %d, %d turns, cancel %d", out, t.epoch, len(t.turns), t.request)
 	}
@@ -327,8 +327,7 @@ func (h *history) cancel() {
 		t.request = store.CancelRequested
 	}
 	if makes {
-		t.cancel = &modelItem{ref: store.ItemRef{Kind: store.CancelItem}, priority: 1 << 20}
-		h.m.arrived(t.cancel, h.now(), time.Time{})
+		h.m.cancels(t, h.now())
 	}
 	grant := makes && c.Claim != nil && len(h.m.ready(t.agent)) == 1
 	out, err := h.w.RequestCancel(h.w.Context(), c)

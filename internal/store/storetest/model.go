@@ -168,7 +168,7 @@ func (t *modelTask) accepts(a *store.Append) error {
 }
 
 // write changes the task as an accepted append does.
-func (t *modelTask) write(a *store.Append, now time.Time) {
+func (m *model) write(t *modelTask, a *store.Append, now time.Time) {
 	i := t.current()
 	if a.TakeEpoch {
 		t.epoch++
@@ -188,6 +188,21 @@ func (t *modelTask) write(a *store.Append, now time.Time) {
 		t.close()
 	}
 	t.settle(now)
+	if a.Finish != nil && !a.TakeEpoch && i.ended() && t.unheard() {
+		m.cancels(t, now)
+	}
+}
+
+// unheard tells whether a cancellation is asked for and no item will tell of it
+// soon.
+func (t *modelTask) unheard() bool {
+	return !t.closed && t.request == store.CancelRequested && (t.current() == nil || t.is(store.Scheduled))
+}
+
+// cancels gives the task a cancel item.
+func (m *model) cancels(t *modelTask, now time.Time) {
+	t.cancel = &modelItem{ref: store.ItemRef{Kind: store.CancelItem}, priority: 1 << 20}
+	m.arrived(t.cancel, now, time.Time{})
 }
 
 func (t *modelTask) finish(i *modelItem, f *store.Finish, now time.Time) {

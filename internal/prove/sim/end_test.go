@@ -245,9 +245,11 @@ func (o *oracle) finalTask(b *book) {
 			o.w.fail("I9 turns end", "turn %d of %s is %s", t.Number, b.name, t.Item)
 		case t.Failures > policy.Retry.MaxAttempts:
 			o.w.fail("I14 attempts", "turn %d of %s has failed %d times", t.Number, b.name, t.Failures)
-		case b.state.Reply == nil && t.Attempt > 0 && opened[t.MessageID] == 0 && t.Item == store.Canceled && !t.Expired:
+		case b.state.Reply == nil && t.Attempt > 0 && opened[t.MessageID] == 0 && t.Item == store.Canceled:
 			o.w.count("turns canceled after a run that recorded nothing")
-			o.finalCanceled(b, t)
+			if !t.Expired { // or else its sender has heard of the deadline
+				o.finalCanceled(b, t)
+			}
 		case b.state.Reply == nil && t.Attempt > 0 && opened[t.MessageID] != 1:
 			o.w.fail("I16 messages", "turn %d of %s ran %d times, and its message stands %d times in the history", t.Number, b.name, t.Attempt, opened[t.MessageID])
 		case t.Item == store.Completed && t.Attempt == 0:

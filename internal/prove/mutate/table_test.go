@@ -94,6 +94,11 @@ var table = []mutation{
 	simulated("the end of a task does not name the message of the turn that waited first", workerCommit,
 		"after-- // nobody has opened the current turn if it had to wait", ""),
 	{
+		name: "the end of a turn forgets a cancellation", file: memoryAppend,
+		old: "if a.Finish != nil && !a.TakeEpoch && i.ended() && r.unheard() {", new: "if false {",
+		pkg: "./internal/store/memory", run: "^TestMemoryIsAStore$/^cancelitem$",
+	},
+	{
 		name: "a record of another is taken for one's own after a doubt", file: workerCommit,
 		old: "len(batches) > 0 && bytes.Equal(batches[0].Body, record.EncodeBatch(b.recs))",
 		new: "len(batches) > 0 && !bytes.Equal(nil, batches[0].Body)",

@@ -80,8 +80,11 @@ func cancelAgainstComplete(t *testing.T, races int, st store.Store) {
 				for range i % 11 {
 					runtime.Gosched()
 				}
-				for i%3 == 0 && w.Head(id).Cancel == store.CancelNone && len(cancel) == 0 {
+				for i%3 != 1 && w.Head(id).Cancel == store.CancelNone && len(cancel) == 0 {
 					runtime.Gosched() // until it is asked for
+				}
+				for range i % 3 / 2 * (i / 3 % 100) * 8 { // and then for about as long as the worker needs to hear of it
+					w.Head(id)
 				}
 				close(of(id).finish)
 				a := <-cancel

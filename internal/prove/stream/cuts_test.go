@@ -72,6 +72,7 @@ func TestTortureCuts(t *testing.T) {
 		t.Log(l.Summary())
 		all.Dead += l.Cutter.Tally().Dead
 		all.Cut += l.Cutter.Tally().Cut
+		all.Broken += l.Cutter.Tally().Broken
 		for _, p := range []Place{Head, Within, Between} {
 			if l.Cutter.Tally().Cuts[p] == 0 {
 				t.Errorf("%s was never cut %s", l.Name, p)
@@ -82,8 +83,8 @@ func TestTortureCuts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all.Cut < *cuts || killed == 0 || all.Dead == 0 {
-		t.Errorf("%d cuts, %d kills, %d connections that met a dead server: something was never tried", all.Cut, killed, all.Dead)
+	if all.Cut < *cuts || killed == 0 || all.Dead+all.Broken == 0 {
+		t.Errorf("%d cuts, %d kills, %d connections that met a dead server, %d that lost theirs: something was never tried", all.Cut, killed, all.Dead, all.Broken)
 	}
 }
 

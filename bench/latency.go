@@ -75,7 +75,7 @@ func measureLatency(ctx context.Context, s settings, say sayer) (*latencies, err
 			out.most[c.name] = most
 			say("latency, %s: at most %.0f tasks a second", c.name, most)
 		}
-		for _, l := range []loaded{{load: "idle"}, {load: "50 %", rate: most / 2}, {load: "80 %", rate: most * 4 / 5}} {
+		for _, l := range []loaded{{load: "idle"}, {load: "25 %", rate: most / 4}, {load: "50 %", rate: most / 2}, {load: "80 %", rate: most * 4 / 5}} {
 			l.server = c.name
 			if err := c.on(ctx, s, func(p *process) error { return l.measure(ctx, s, p, c.stages) }); err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", c.name, l.load, err)

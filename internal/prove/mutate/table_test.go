@@ -126,8 +126,12 @@ var table = []mutation{
 		"		l := s.lists[q.Scope]\n", "		l := &listing{}\n		for _, other := range s.lists {\n			l.rows = append(l.rows, other.rows...)\n		}\n"),
 	simulated("the end of a turn is not told to its callers", workerCommit,
 		"case f != nil && f.finish.EndTurn:\n		done = at.claim.Item.Turn", "case f != nil && f.finish.EndTurn:"),
-	simulated("a cancellation that was asked for is not acted on by the next run", "internal/worker/verdict.go",
-		"case c.Head.Cancel == store.CancelRequested:\n		at.conclude(canceled())\n", ""),
+	{
+		// The simulation does not see it: the agent runs once more and is cancelled then.
+		name: "a cancellation that was asked for is not acted on by the next run", file: "internal/worker/verdict.go",
+		old: "case c.Head.Cancel == store.CancelRequested:\n		at.conclude(canceled())\n", new: "",
+		pkg: "./internal/worker", run: "^TestLoss$",
+	},
 	{
 		name: "a heartbeat does not tell of a cancellation", file: memoryQueue,
 		old: "return store.BeatAnswer{LastTurn: r.head.LastTurn, Cancel: r.head.Cancel, CancelRequest: r.askedToCancel()}",

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -347,52 +346,4 @@ func TestLoadFinishesWhatOneThatWasKilledLeftOpen(t *testing.T) {
 	if report.Tasks != 7 || len(f.order) != 7 {
 		t.Errorf("the ledger knows of %d tasks, the server has %d", report.Tasks, len(f.order))
 	}
-}
-
-func TestProxyCutsWhereItIsTold(t *testing.T) {
-	t.Parallel()
-	server, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	go func() {
-		for {
-			c, err := server.Accept()
-			if err != nil {
-				return
-			}
-			io.WriteString(c, strings.Repeat("x", 1000)) //nolint:errcheck // the proxy cuts it
-			c.Close()
-		}
-	}()
-	for _, tt := range []struct {
-		name   string
-		budget int64
-		cuts   int
-	}{{"within the answer", 10, 1}, {"never", -1, 0}, {"after more than there is", 2000, 0}} {
-		t.Run(tt.name, func(t *testing.T) {
-			p, err := NewProxy(server.Addr().String(), func() int64 { return tt.budget })
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := readAll(strings.TrimSuffix(strings.TrimPrefix(p.URL(), "http://"), "/"))
-			if err := p.Close(); err != nil {
-				t.Error(err)
-			}
-			if p.Cuts() != tt.cuts || (tt.cuts > 0) != (len(got) < 1000) || (tt.cuts > 0) != (err != nil) {
-				t.Errorf("read %d bytes, %v, with %d cuts", len(got), err, p.Cuts())
-			}
-		})
-	}
-}
-
-// readAll reads what an address sends; an early cut may be seen by the dial.
-func readAll(addr string) ([]byte, error) {
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	return io.ReadAll(c)
 }

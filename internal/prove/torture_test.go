@@ -7,8 +7,6 @@ import (
 	"flag"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 )
@@ -152,77 +150,6 @@ func TestTortureStops(t *testing.T) {
 	}
 	t.Log(report.Summary())
 	w.check(t, load.Violations()...)
-}
-
-func TestTortureCutStreams(t *testing.T) {
-	t.Parallel()
-	w := newWorkshop(t)
-	if _, err := w.server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	proxy, err := NewProxy(w.server.Addr(), cutAnywhere(w.seed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	client := NewClient(proxy.URL())
-	defer client.Close()
-
-	const streams = 50
-	cuts := &Cuts{Client: client, Ledger: w.ledger, To: 200, Every: 4 * time.Millisecond, AtATime: 10}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	var killed int
-	var killing sync.WaitGroup
-	killing.Go(func() { killed = killSometimes(t, ctx, w.server) })
-	followed, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	err = cuts.Run(followed, streams)
-	stop()
-	killing.Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
-	resumed := cuts.Resumed()
-	t.Logf("%d streams, %d cuts, %d kills between; resumed from %d to %d times each",
-		len(resumed), proxy.Cuts(), killed, slices.Min(resumed), slices.Max(resumed))
-	if slices.Min(resumed) == 0 || killed == 0 {
-		t.Errorf("a stream was never cut, or the server never killed")
-	}
-	w.check(t)
-}
-
-// cutAnywhere draws after how many bytes a connection is cut: mostly within
-// the frames, now and then within the headers of the answer.
-func cutAnywhere(seed uint64) func() int64 {
-	var mu sync.Mutex
-	random := rand.New(rand.NewPCG(seed, 3))
-	return func() int64 {
-		mu.Lock()
-		defer mu.Unlock()
-		if random.IntN(10) == 0 {
-			return random.Int64N(200)
-		}
-		return random.Int64N(20_000)
-	}
-}
-
-// killSometimes kills and restarts the server until ctx ends and tells how
-// often.
-func killSometimes(t *testing.T, ctx context.Context, server *Server) int {
-	for n := 0; ; n++ {
-		if wait(ctx, 700*time.Millisecond+rand.N(time.Second)) != nil {
-			return n
-		}
-		if err := server.Kill(); err != nil {
-			t.Error(err)
-			return n
-		}
-		if _, err := server.Start(t.Context()); err != nil {
-			t.Error(err)
-			return n
-		}
-	}
 }
 
 func TestTortureRaces(t *testing.T) {
